@@ -1,0 +1,75 @@
+/** The seam between the scan and whatever reads attention: an embedded model or a GPU endpoint. */
+
+/** How a scan uses a backend. Token counts are the backend's own. */
+export interface ScanSettings {
+  /** Document tokens in one window, cached sentences included. */
+  window_tokens: number;
+  /** Upper bound of the cache, in tokens. */
+  cache_tokens: number;
+  /** K: the best tokens whose sentences stay (paper, section 3: 300). */
+  top_tokens: number;
+  /** k: width of the phrase convolution (paper: 8; 1 means none). */
+  phrase_tokens: number;
+  /** What orders sentences under the bound: the best convolved token ("peak", the paper) or the sum over the sentence ("mass"). */
+  rank: 'peak' | 'mass';
+}
+
+export interface BackendDescription {
+  model: string;
+  /** Longest question in tokens. */
+  max_question_tokens: number;
+  settings: ScanSettings;
+}
+
+export interface ScoreRequest {
+  question: string;
+  /** Each window: its sentences in document order. */
+  windows: { sentences: string[] }[];
+}
+
+export interface WindowScores {
+  /** One array a sentence, one value a token: attention summed over the chosen heads and the question rows. */
+  sentences: { importance: Float32Array }[];
+  /** Attention mass left on <bos>: near 1 where the window holds no answer. */
+  sink: number;
+}
+
+export interface AttentionBackend {
+  describe(): Promise<BackendDescription>;
+  /** Token count of each sentence. Deterministic. */
+  countTokens(sentences: string[]): Promise<number[]>;
+  /** @throws QuestionTooLong when the question does not fit. */
+  score(request: ScoreRequest): Promise<{ windows: WindowScores[] }>;
+}
+
+/** Where in the evidence the answer stands: code points within `sentence`'s text. */
+export interface AnswerSpan {
+  sentence: number;
+  start: number;
+  end: number;
+}
+
+export interface Answer {
+  found: boolean;
+  /** Empty when nothing was found. */
+  text: string;
+  /** 0 … 1: probability that the evidence answers the question. */
+  confidence: number;
+  /** Spans of the evidence that prove the answer; empty when not found. */
+  spans: AnswerSpan[];
+}
+
+export interface Answerer {
+  answer(request: { question: string; evidence: string[] }): Promise<Answer>;
+}
+
+/** The question has more tokens than the model takes. */
+export class QuestionTooLong extends Error {
+  constructor(
+    readonly tokens: number,
+    readonly limit: number,
+  ) {
+    super(`the question has ${tokens} tokens, the model takes ${limit}`);
+    this.name = 'QuestionTooLong';
+  }
+}

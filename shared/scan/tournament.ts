@@ -1,0 +1,61 @@
+import type { ScanSettings } from '../attention.ts';
+import { keepWithin, rankSentences } from '../selection.ts';
+import { packWindow, totalTokens } from '../windows.ts';
+import type { Outcome, Plan, Scan, ScanState } from './state.ts';
+
+/**
+ * Round 0 scores every window of the documents apart from the others; each leaves its best `cache_tokens` tokens of sentences. The
+ * survivors, packed into windows again, play the next round, until one window holds them all: its best make the cache. Windows of a
+ * round do not depend on each other, so they can be scored side by side, and rounds are logarithmic in the length.
+ */
+export const tournament: Scan = {
+  start: (settings: ScanSettings): ScanState => ({
+    mode: 'tournament',
+    settings,
+    round: 0,
+    cursor: 0,
+    survived_tokens: 0,
+    read_tokens: 0,
+    cache: [],
+    windows: 0,
+    done: false,
+  }),
+
+  plan(state, ahead, complete): Plan {
+    if (complete && ahead.length === 0) return { kind: 'advance', state: endRound(state) };
+    const taken = packWindow(ahead, state.settings.window_tokens, complete);
+    if (taken === null) return { kind: 'more' };
+    return { kind: 'window', window: { sentences: ahead.slice(0, taken), taken } };
+  },
+
+  absorb(state, window, scores): Outcome {
+    const { sentences, taken } = window;
+    const kept = keepWithin(
+      rankSentences(scores, state.settings),
+      sentences.map((s) => s.tokens),
+      state.settings.cache_tokens,
+    );
+    const survivors = kept.map((i) => sentences[i]!);
+    return {
+      state: {
+        ...state,
+        cursor: state.cursor + taken,
+        read_tokens: state.read_tokens + totalTokens(sentences),
+        survived_tokens: state.survived_tokens + totalTokens(survivors),
+        // The last window's survivors; they are the final cache when the round turns out to be a single window.
+        cache: survivors,
+        windows: state.windows + 1,
+      },
+      survivors,
+      kept: survivors.length,
+      evicted: sentences.length - survivors.length,
+    };
+  },
+};
+
+/** A round of one window decides; any other is followed by a round over its survivors. */
+function endRound(state: ScanState): ScanState {
+  // `cache` holds the whole of what survived exactly when the round was a single window (or read nothing).
+  if (state.survived_tokens === totalTokens(state.cache)) return { ...state, done: true };
+  return { ...state, round: state.round + 1, cursor: 0, survived_tokens: 0, read_tokens: 0, cache: [] };
+}

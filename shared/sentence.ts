@@ -1,0 +1,15 @@
+/** A sentence of a document. Offsets count Unicode code points of the document's text. */
+export interface Sentence {
+  /** Id of the document it stands in. */
+  document: string;
+  /** First code point, inclusive. */
+  start: number;
+  /** Last code point, exclusive: the document's code points `start … end` are `text`, trailing white space included. */
+  end: number;
+  text: string;
+}
+
+/** A sentence with its length in the attention backend's tokens. */
+export interface TokenizedSentence extends Sentence {
+  tokens: number;
+}
