@@ -23,7 +23,8 @@ export const tournament: Scan = {
 
   plan(state, ahead, complete): Plan {
     if (complete && ahead.length === 0) return { kind: 'advance', state: endRound(state) };
-    const taken = packWindow(ahead, state.settings.window_tokens, complete);
+    // Two at least from round 1 on: a window of one over-long sentence would eliminate nothing and the rounds would never end.
+    const taken = packWindow(ahead, state.settings.window_tokens, complete, state.round === 0 ? 1 : 2);
     if (taken === null) return { kind: 'more' };
     return { kind: 'window', window: { sentences: ahead.slice(0, taken), taken } };
   },
