@@ -1,0 +1,93 @@
+import { createParser } from 'eventsource-parser';
+
+/** One server-sent event of a question's run. */
+export interface RunEvent {
+  event: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the members differ by event; the reader picks what it shows.
+  data: any;
+}
+
+export interface Citation {
+  document: string;
+  /** Code points of the document's text. */
+  start: number;
+  end: number;
+  exact: string;
+}
+
+export interface AskResult {
+  answer: string;
+  found: boolean;
+  confidence: number;
+  citations: Citation[];
+  read: { windows: number; sentences: number; bytes: number };
+  seconds: number;
+}
+
+/** The server's problem details (RFC 9457), as one message. */
+export class Problem extends Error {}
+
+type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
+
+/** The HTTP API, as the command line uses it. */
+export class Client {
+  constructor(private readonly fetch: Fetch) {}
+
+  async createSession(): Promise<string> {
+    return ((await this.json('/v1/sessions', { method: 'POST' })) as { id: string }).id;
+  }
+
+  /** Streams `body`; never holds it. @returns the document's id */
+  async addDocument(session: string, name: string, body: ReadableStream<Uint8Array>): Promise<string> {
+    const path = `/v1/sessions/${session}/documents?name=${encodeURIComponent(name)}`;
+    const headers = { 'content-type': 'text/plain; charset=utf-8' };
+    const init = { method: 'POST', headers, body, duplex: 'half' } as RequestInit;
+    return ((await this.json(path, init)) as { id: string }).id;
+  }
+
+  /** Code points `start … end` of a document. */
+  async text(session: string, document: string, start: number, end: number): Promise<string> {
+    const response = await this.ok(
+      `/v1/sessions/${session}/documents/${document}/text?start=${start}&end=${end}`,
+    );
+    return response.text();
+  }
+
+  /** Asks, and yields the run's events as they come. */
+  async *ask(session: string, question: string, mode: string): AsyncGenerator<RunEvent> {
+    const response = await this.ok(`/v1/sessions/${session}/questions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+      body: JSON.stringify({ question, mode }),
+    });
+    const events: RunEvent[] = [];
+    const parser = createParser({
+      onEvent: (e) => events.push({ event: e.event ?? 'message', data: JSON.parse(e.data) }),
+    });
+    const text = response.body!.pipeThrough(new TextDecoderStream());
+    for await (const chunk of text) {
+      parser.feed(chunk);
+      yield* events.splice(0);
+    }
+  }
+
+  async json(path: string, init?: RequestInit): Promise<unknown> {
+    return (await this.ok(path, init)).json();
+  }
+
+  private async ok(path: string, init?: RequestInit): Promise<Response> {
+    const response = await this.fetch(path, init);
+    if (response.ok) return response;
+    const text = await response.text();
+    throw new Problem(describe(text, response.status));
+  }
+}
+
+function describe(body: string, status: number): string {
+  try {
+    const { title, detail, hint } = JSON.parse(body);
+    return [detail ?? title, hint].filter(Boolean).join(' ');
+  } catch {
+    return `the server answered ${status}`;
+  }
+}
