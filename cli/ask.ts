@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { type Arguments, BadArguments, parseArguments, usage } from './arguments.ts';
 import { type AskResult, Client, Problem } from './client.ts';
 import { type CitationInContext, formatBytes, formatNumber, Progress, renderResult } from './render.ts';
-import { startWorker } from './worker.ts';
+import { inProcess, startWorker } from './worker.ts';
 
 /** Code points of the document shown on either side of a citation. */
 const CONTEXT = 120;
@@ -59,10 +59,7 @@ async function main(argv: string[]): Promise<number> {
   const worker = await startWorker(args.state);
   const progress = new Progress();
   try {
-    // biome-ignore lint/suspicious/noExplicitAny: Miniflare's fetch types are undici's, structurally the same.
-    const client = new Client(
-      (path, init) => worker.dispatchFetch(`http://sluice${path}`, init as any) as any,
-    );
+    const client = new Client(inProcess(worker));
     const session = args.session ?? (await client.createSession());
     if (args.file !== undefined) await send(client, session, args.file, progress);
     const result = await ask(client, session, args, progress);

@@ -27,11 +27,15 @@ export interface AskResult {
 /** The server's problem details (RFC 9457), as one message. */
 export class Problem extends Error {}
 
-type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
+export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
 /** The HTTP API, as the command line uses it. */
 export class Client {
-  constructor(private readonly fetch: Fetch) {}
+  private readonly fetch: Fetch;
+
+  constructor(fetch: Fetch) {
+    this.fetch = fetch;
+  }
 
   async createSession(): Promise<string> {
     return ((await this.json('/v1/sessions', { method: 'POST' })) as { id: string }).id;

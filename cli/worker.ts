@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare';
+import type { Fetch } from './client.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const wasm = 'ort-wasm-simd-threaded.wasm';
@@ -63,3 +64,12 @@ export async function startWorker(folder: string): Promise<Miniflare> {
   await miniflare.ready;
   return miniflare;
 }
+
+/** The started Worker as a fetch function; Miniflare's types are undici's, structurally those of the platform. */
+export const inProcess =
+  (worker: Miniflare): Fetch =>
+  (path, init) =>
+    worker.dispatchFetch(
+      `http://sluice${path}`,
+      init as Parameters<Miniflare['dispatchFetch']>[1],
+    ) as unknown as Promise<Response>;

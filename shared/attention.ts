@@ -65,11 +65,13 @@ export interface Answerer {
 
 /** The question has more tokens than the model takes. */
 export class QuestionTooLong extends Error {
-  constructor(
-    readonly tokens: number,
-    readonly limit: number,
-  ) {
+  readonly tokens: number;
+  readonly limit: number;
+
+  constructor(tokens: number, limit: number) {
     super(`the question has ${tokens} tokens, the model takes ${limit}`);
     this.name = 'QuestionTooLong';
+    this.tokens = tokens;
+    this.limit = limit;
   }
 }
