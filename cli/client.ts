@@ -59,17 +59,26 @@ export class Client {
 
   /** Asks, and yields the run's events as they come. */
   async *ask(session: string, question: string, mode: string): AsyncGenerator<RunEvent> {
-    const response = await this.ok(`/v1/sessions/${session}/questions`, {
+    yield* this.events(`/v1/sessions/${session}/questions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
       body: JSON.stringify({ question, mode }),
     });
+  }
+
+  /** The events of a question asked before, from its first; the run goes on if it had stopped. */
+  async *follow(session: string, question: string): AsyncGenerator<RunEvent> {
+    const headers = { accept: 'text/event-stream' };
+    yield* this.events(`/v1/sessions/${session}/questions/${question}/events`, { headers });
+  }
+
+  private async *events(path: string, init: RequestInit): AsyncGenerator<RunEvent> {
+    const response = await this.ok(path, init);
     const events: RunEvent[] = [];
     const parser = createParser({
       onEvent: (e) => events.push({ event: e.event ?? 'message', data: JSON.parse(e.data) }),
     });
-    const text = response.body!.pipeThrough(new TextDecoderStream());
-    for await (const chunk of text) {
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
       parser.feed(chunk);
       yield* events.splice(0);
     }

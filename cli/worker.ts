@@ -35,12 +35,13 @@ async function bundle(entry: string): Promise<string> {
  * `folder`. No port to open, no account. The caller disposes of it.
  *
  * @param folder where SQLite and the queue keep their files; made if missing
+ * @param entry the Worker's main module, from the repository's root; benchmarks give their own
  */
-export async function startWorker(folder: string): Promise<Miniflare> {
+export async function startWorker(folder: string, entry = 'workers/index.ts'): Promise<Miniflare> {
   await mkdir(folder, { recursive: true });
   const require = createRequire(import.meta.url);
   const [script, contents] = await Promise.all([
-    bundle('workers/index.ts'),
+    bundle(entry),
     readFile(require.resolve(`onnxruntime-web/${wasm}`)),
   ]);
   const options = convertV4MiniflareOptions({
