@@ -1,0 +1,25 @@
+import type { Session } from '../durable-objects/session.ts';
+import type { RunMessage, SessionApi } from '../durable-objects/types.ts';
+import type { Answerer, AttentionBackend } from '../shared/attention.ts';
+
+/** Bindings of wrangler.toml. */
+export interface Env {
+  SESSIONS: DurableObjectNamespace<Session>;
+  RUNS: Queue<RunMessage>;
+  /** The embedded reader's files. */
+  ASSETS: Fetcher;
+}
+
+/** What reads attention and answers; the composition decides which. */
+export type Reader = AttentionBackend & Answerer;
+
+/** What Hono's contexts carry. */
+export interface AppEnv {
+  Bindings: Env;
+  Variables: { reader: Reader; session: SessionApi; sessionId: string };
+}
+
+/** The session of this id, made or not. */
+export const sessionOf = (env: Env, id: string): SessionApi =>
+  // The stub has these methods; the generic RPC types only obscure them.
+  env.SESSIONS.getByName(id) as unknown as SessionApi;
