@@ -1,5 +1,6 @@
 import type { ScanSettings } from '../attention.ts';
 import { keepWithin, rankSentences } from '../selection.ts';
+import type { TokenizedSentence } from '../sentence.ts';
 import { packWindow, totalTokens } from '../windows.ts';
 import type { Outcome, Plan, Scan, ScanState } from './state.ts';
 
@@ -23,8 +24,12 @@ export const tournament: Scan = {
 
   plan(state, ahead, complete): Plan {
     if (complete && ahead.length === 0) return { kind: 'advance', state: endRound(state) };
-    // Two at least from round 1 on: a window of one over-long sentence would eliminate nothing and the rounds would never end.
-    const taken = packWindow(ahead, state.settings.window_tokens, complete, state.round === 0 ? 1 : 2);
+    const taken = packWindow(
+      ahead,
+      state.settings.window_tokens,
+      complete,
+      state.round === 0 ? 1 : eliminating(ahead, state.settings.cache_tokens),
+    );
     if (taken === null) return { kind: 'more' };
     return { kind: 'window', window: { sentences: ahead.slice(0, taken), taken } };
   },
@@ -53,6 +58,17 @@ export const tournament: Scan = {
     };
   },
 };
+
+/**
+ * How many sentences a window from round 1 on must hold: two, and more than its survivors may be. A window that holds less eliminates
+ * nothing (one over-long sentence; a window hardly larger than the cache), and the rounds would never end.
+ */
+function eliminating(ahead: TokenizedSentence[], cacheTokens: number): number {
+  let used = 0;
+  let count = 0;
+  while (count < ahead.length && (count < 2 || used <= cacheTokens)) used += ahead[count++]!.tokens;
+  return count;
+}
 
 /** A round of one window decides; any other is followed by a round over its survivors. */
 function endRound(state: ScanState): ScanState {

@@ -32,15 +32,22 @@ export function cutAt(text: string, from: number, limit: number): number {
     if (CLAUSE.has(text[i - 1]!) && (before > 0x7f || isSpace(text.charCodeAt(i)))) return i;
   }
   for (let i = limit; i > half; i--) if (CLAUSE.has(text[i - 1]!)) return i;
-  for (let i = limit; i > half && limit - i < GRAPHEME_UNITS; i--) if (startsCharacter(text, i)) return i;
+  for (let i = limit; i > half && limit - i < GRAPHEME_UNITS; i--)
+    if (startsCharacter(text, from, i)) return i;
   return limit;
 }
 
-function startsCharacter(text: string, i: number): boolean {
+function startsCharacter(text: string, from: number, i: number): boolean {
   const c = text.charCodeAt(i);
   const before = text.charCodeAt(i - 1);
   if ((c & 0xfc00) === 0xdc00 && (before & 0xfc00) === 0xd800) return false;
-  if (c < 0x300 && before !== 0x200d) return true;
+  if (before === 0x200d) return false;
+  if (c < 0x300) return true;
   const here = String.fromCodePoint(text.codePointAt(i)!);
-  return before !== 0x200d && !EXTENDS.test(here) && !FLAG.test(here);
+  if (EXTENDS.test(here)) return false;
+  if (!FLAG.test(here)) return true;
+  // Regional indicators pair up into flags from the start of their run.
+  let run = 0;
+  for (let k = i - 2; k >= from && FLAG.test(text.slice(k, k + 2)); k -= 2) run++;
+  return run % 2 === 0;
 }

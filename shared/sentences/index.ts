@@ -29,8 +29,9 @@ const LOOKAHEAD = 320;
  * A decision reads at most `maxBytes + LOOKAHEAD` units from the start of its own sentence, and is only taken once that many are here
  * or the text is over. So how the text was split into chunks can't change the outcome, and no text makes the work more than linear.
  *
- * Why not Intl.Segmenter: it needs the whole string (its answer at the end of a buffer changes with what follows), splits at "Dr. ",
- * "e.g. The" and at every hard-wrapped line's end, never at a heading or a table row, and knows no bound.
+ * Why not Intl.Segmenter: measured beside it, it is about as fast (34-94 MB/s; this one 21-116), but it splits after "Dr. ", "J. ",
+ * "Jan. " and "v1.2. ", at every line break of hard-wrapped prose and inside 「はい。」と言った, its last answer changes with the text that
+ * follows, and it knows no bound.
  */
 export class SentenceSegmenter {
   readonly #maxBytes: number;

@@ -49,6 +49,8 @@ export function endsSentence(text: string, from: number, i: number, to: number):
     }
   }
   if (j >= to) return j;
+  // French sets its closing quote apart by a no-break space.
+  if (text[j + 1] === '»' && (text[j] === '\u00a0' || text[j] === '\u202f')) j += 2;
   // A footnote's mark: "so it was.[12] Then".
   if (text[j] === '[' && isDigit(text.charCodeAt(j + 1))) {
     let k = j + 1;

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import type { ScanSettings, WindowScores } from '../../shared/attention.ts';
+import { keepWithin, rankSentences } from '../../shared/selection.ts';
+
+const settings = (some: Partial<ScanSettings>): ScanSettings => ({
+  window_tokens: 100,
+  cache_tokens: 30,
+  top_tokens: 3,
+  phrase_tokens: 1,
+  rank: 'peak',
+  ...some,
+});
+const scores = (...sentences: number[][]): WindowScores => ({
+  sentences: sentences.map((values) => ({ importance: Float32Array.from(values) })),
+  sink: 0,
+});
+
+describe('rankSentences', () => {
+  it('ranks by the best token the sentences that hold a top-K token', () => {
+    expect(rankSentences(scores([1, 2], [9, 0], [0, 0], [5, 4]), settings({}))).toEqual([
+      { index: 1, score: 9 },
+      { index: 3, score: 5 },
+    ]);
+  });
+
+  it('by mass: the sum over the sentence, among the same sentences', () => {
+    expect(rankSentences(scores([1, 2], [6, 0], [0, 0], [5, 4]), settings({ rank: 'mass' }))).toEqual([
+      { index: 3, score: 9 },
+      { index: 1, score: 6 },
+    ]);
+  });
+
+  it('phrases reach over the border of a sentence', () => {
+    // Convolved with width 3: [0, 0, 4 | 4, 4, 0]: the first sentence holds a top token only through its neighbour.
+    expect(
+      rankSentences(scores([0, 0, 0], [4, 0, 0]), settings({ phrase_tokens: 3, top_tokens: 2 })),
+    ).toEqual([
+      { index: 0, score: 4 },
+      { index: 1, score: 4 },
+    ]);
+  });
+
+  it('ties go to the earlier sentence; sentences without tokens hold none', () => {
+    expect(rankSentences(scores([2], [], [2], [2]), settings({ top_tokens: 2 })).map((r) => r.index)).toEqual(
+      [0, 2],
+    );
+    expect(rankSentences(scores(), settings({}))).toEqual([]);
+  });
+});
+
+describe('keepWithin', () => {
+  const ranked = [3, 0, 2, 1].map((index, i) => ({ index, score: 10 - i }));
+
+  it('fills the budget best first and gives document order', () => {
+    expect(keepWithin(ranked, [10, 10, 10, 10], 30)).toEqual([0, 2, 3]);
+    expect(keepWithin(ranked, [10, 10, 10, 10], 100)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('passes over a sentence too long for what is left', () =>
+    expect(keepWithin(ranked, [25, 5, 10, 10], 30)).toEqual([1, 2, 3]));
+
+  it('keeps the best one even when it alone is over the budget', () =>
+    expect(keepWithin(ranked, [1, 1, 1, 90], 30)).toEqual([3]));
+
+  it('nothing from nothing', () => expect(keepWithin([], [], 30)).toEqual([]));
+});
