@@ -1,0 +1,53 @@
+import type { Answer, AttentionBackend, BackendDescription, ScoreRequest } from '../../shared/attention.ts';
+import { QuestionTooLong } from '../../shared/attention.ts';
+import type { Reader } from '../../workers/env.ts';
+
+const words = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+/** A token a word; a text without words still has one. */
+const tokens = (text: string): string[] => {
+  const found = words(text);
+  return found.length > 0 ? found : [''];
+};
+
+/** Test knobs, shared with the tests by way of the isolate. */
+export const knobs = { windows: 0, onWindow: async (_windows: number): Promise<void> => {} };
+
+/** Attends to words of the question: a reader whose evidence can be told by eye. Deterministic. */
+export const overlap: Reader = {
+  async describe(): Promise<BackendDescription> {
+    return {
+      model: 'overlap',
+      max_question_tokens: 32,
+      settings: { window_tokens: 128, cache_tokens: 48, top_tokens: 24, phrase_tokens: 4, rank: 'mass' },
+    };
+  },
+
+  async countTokens(sentences) {
+    return sentences.map((s) => tokens(s).length);
+  },
+
+  async score({ question, windows }: ScoreRequest): ReturnType<AttentionBackend['score']> {
+    const asked = words(question);
+    if (asked.length > 32) throw new QuestionTooLong(asked.length, 32);
+    knobs.windows += windows.length;
+    await knobs.onWindow(knobs.windows);
+    return {
+      windows: windows.map(({ sentences }) => ({
+        sink: 0,
+        sentences: sentences.map((s) => ({
+          importance: Float32Array.from(tokens(s), (t) => (asked.includes(t) ? t.length : 0)),
+        })),
+      })),
+    };
+  },
+
+  async answer({ question, evidence }): Promise<Answer> {
+    const asked = new Set(words(question).filter((w) => w.length > 3));
+    const scores = evidence.map((s) => words(s).filter((w) => asked.has(w)).length);
+    const best = scores.indexOf(Math.max(...scores));
+    if (best < 0 || scores[best]! < 2) return { found: false, text: '', confidence: 0, spans: [] };
+    const text = evidence[best]!.trimEnd();
+    const spans = [{ sentence: best, start: 0, end: Array.from(text).length }];
+    return { found: true, text, confidence: scores[best]! / asked.size, spans };
+  },
+};
