@@ -1,7 +1,12 @@
-import type { Answerer, AttentionBackend } from '../shared/attention.ts';
+import type { RunMessage } from '../durable-objects/types.ts';
+import { createApp } from '../workers/app.ts';
+import type { Env, Reader } from '../workers/env.ts';
+import { consume } from '../workers/queue.ts';
+
+export { Session } from '../durable-objects/session.ts';
 
 /** A backend that costs next to nothing: what remains of a run is the edge's own work. */
-export const arithmetic: AttentionBackend & Answerer = {
+const arithmetic: Reader = {
   async describe() {
     return {
       model: 'arithmetic',
@@ -29,3 +34,8 @@ export const arithmetic: AttentionBackend & Answerer = {
     return { found: false, text: '', confidence: 0, spans: [] };
   },
 };
+
+export default {
+  fetch: createApp({ reader: () => arithmetic }).fetch,
+  queue: (batch, env) => consume(batch, env, arithmetic),
+} satisfies ExportedHandler<Env, RunMessage>;

@@ -8,7 +8,13 @@ import { buried, byteStream, haystack } from './text.ts';
  * of workerd, start-up left out.
  */
 export async function main(argv: string[]): Promise<void> {
-  const { values } = parseArgs({ args: argv, options: { tokens: { type: 'string', default: '1000000' } } });
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      tokens: { type: 'string', default: '1000000' },
+      'edge-only': { type: 'boolean', default: false },
+    },
+  });
   const tokens = Number(values.tokens);
   const { paragraphs } = haystack();
   const measure = async (entry?: string) =>
@@ -36,6 +42,7 @@ export async function main(argv: string[]): Promise<void> {
   console.log(`  send (decode, segment, store)     ${perMillion(edge.send)}`);
   console.log(`  ask without the model             ${perMillion(edge.ask)}`);
   console.log(`  together                          ${perMillion(edge.send + edge.ask)}`);
+  if (values['edge-only']) return;
   const whole = await measure();
   console.log(`  a whole run, the model included   ${perMillion(whole.send + whole.ask)}`);
   console.log(
