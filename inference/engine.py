@@ -1,0 +1,227 @@
+"""
+One model, two doors (handler.py, server.py): sentences in, importance per token out.
+
+Windows are batched by length; the layers below the retrieval layer run flash attention (sdpa); in the retrieval layer only K and the
+question rows' Q exist; nothing above it is computed. On a GPU, compiled layers and CUDA graphs keyed by shape.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from plan import batch_size, plan
+from prompt import Prompt, Window, by_sentence
+from retrieval import decoder, position_tables, row_importance
+from trunk import Trunk
+from wire import RequestError, check_score, encode_half
+
+GRAPH_TOKENS = 4096
+ROW_BUCKET = 16
+
+
+def load(path: str, device: str | None = None, dtype: torch.dtype | None = None, **options: Any) -> "Engine":
+    """An engine from a folder or a model id that `transformers` knows."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
+    config = AutoConfig.from_pretrained(path)
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype).to(device).eval()
+    file = Path(path) / "tokenizer.json"
+    if getattr(config, "reader", None) and file.exists():
+        tokenizer: Any = PreTrainedTokenizerFast(tokenizer_file=str(file))
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    name = os.environ.get("SLUICE_MODEL_NAME") or getattr(config, "_name_or_path", "") or path
+    return Engine(model, tokenizer, name=Path(name).name if Path(name).is_dir() else name, **options)
+
+
+class Engine:
+    """
+    `compiled` and `graphs` pay on a GPU only. `prompt` is "paper" or "chat"; a model whose config has a `reader` block brings its own
+    layout, layer and heads, and its importance is the mean over heads and rows instead of the sum.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, name: str = "model", prompt: str = "paper", max_window_tokens: int | None = None,
+        max_batch_tokens: int = 98304, fuse: bool = True, compiled: bool = False, graphs: bool = False, fp8: bool = False,
+    ) -> None:
+        self.model, self.tokenizer, self.name = model, tokenizer, name
+        self.base = decoder(model)
+        self.config = self.base.config
+        self.device = next(model.parameters()).device
+        cuda = self.device.type == "cuda"
+        self.reader = getattr(model.config, "reader", None)
+        self.trunk = Trunk(model, self.base, fuse, compiled and cuda, fp8 and cuda)
+        self.compiled, self.graphs, self.max_batch_tokens = compiled and cuda, graphs and cuda, max_batch_tokens
+        limit = getattr(self.config, "max_position_embeddings", 4096)
+        limit = min(limit, max_window_tokens or (self.reader["max_window_tokens"] if self.reader else 4096))
+        self.prompt = Prompt(tokenizer, limit, prompt, self.reader)
+        self.layers, self.heads = self.config.num_hidden_layers, self.config.num_attention_heads
+        self.head_list = self.load_heads()
+        self.captured: dict[Any, Any] = {}
+
+    def load_heads(self) -> list[list[int]] | None:
+        """The published or calibrated [layer, head] pairs for this model, where heads/ has them."""
+        file = Path(__file__).parent / "heads" / f"{self.name.split('/')[-1]}.json"
+        return json.loads(file.read_text("utf-8"))["heads"] if file.exists() else None
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "model": self.name,
+            "max_window_tokens": self.prompt.max_tokens,
+            "layers": self.layers,
+            "heads": self.heads,
+            "prompt": self.prompt.layout,
+            "reduction": "mean" if self.reader else "sum",
+            "default_layer": self.layer(None),
+            "retrieval_heads": self.head_list,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "device": self.device.type,
+            "answers": self.reader is None,
+        }
+
+    def layer(self, chosen: str | int | None) -> int:
+        if chosen is None and self.reader:
+            return self.reader["retrieval_layer"]
+        if chosen is None or chosen == "last":
+            return self.layers - 1
+        index = self.layers // 2 if chosen == "middle" else int(chosen)
+        if not 0 <= index < self.layers:
+            raise RequestError("invalid_request", f"layer must be below {self.layers}")
+        return index
+
+    def chosen_heads(self, chosen: list[int] | None) -> tuple[int, ...] | None:
+        if chosen is None and self.reader:
+            chosen = self.reader["retrieval_heads"]
+        if chosen is None or sorted(set(chosen)) == list(range(self.heads)):
+            return None
+        if any(not 0 <= h < self.heads for h in chosen):
+            raise RequestError("invalid_request", f"heads must be below {self.heads}")
+        return tuple(sorted(set(chosen)))
+
+    def forward(self, ids: Tensor, rows: Tensor, valid: Tensor, layer: int, heads: tuple[int, ...] | None) -> Tensor:
+        """Importance [batch, T] (float32) of right-padded windows."""
+        hidden = self.trunk.hidden(ids, layer)
+        cos, sin = position_tables(self.base, hidden, layer)
+        return row_importance(
+            self.base.layers[layer], self.config, layer, hidden, rows, valid, cos, sin, list(heads) if heads else None
+        )
+
+    def replay(self, ids: Tensor, rows: Tensor, valid: Tensor, layer: int, heads: tuple[int, ...] | None) -> Tensor:
+        """The same through a CUDA graph, captured at the first window of a shape: launches cost nothing after that."""
+        key = (tuple(ids.shape), rows.shape[1], layer, heads)
+        if key not in self.captured:
+            inputs = [x.clone() for x in (ids, rows, valid)]
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(3):
+                    self.forward(*inputs, layer, heads)
+            torch.cuda.current_stream().wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                out = self.forward(*inputs, layer, heads)
+            self.captured[key] = (graph, inputs, out)
+        graph, inputs, out = self.captured[key]
+        for static, value in zip(inputs, (ids, rows, valid)):
+            static.copy_(value, non_blocking=True)
+        graph.replay()
+        return out.clone()
+
+    @torch.inference_mode()
+    def importance(
+        self, ids: list[list[int]], rows: list[int], layer: int, heads: tuple[int, ...] | None = None
+    ) -> list[list[float]]:
+        """Importance of every position of every window; the last `rows[i]` positions of window i are its question rows."""
+        results: list[list[float]] = [[] for _ in ids]
+        static = self.compiled or self.graphs
+        pending = []
+        for batch in plan([len(w) for w in ids], self.max_batch_tokens, exact=not static):
+            members, length = batch.indices, batch.length
+            count = batch_size(len(members), length, self.max_batch_tokens) if static else len(members)
+            wide = max(rows[i] for i in members)
+            wide = -(-wide // ROW_BUCKET) * ROW_BUCKET if static else wide
+            tokens = torch.zeros(count, length, dtype=torch.long)
+            at = torch.zeros(count, wide, dtype=torch.long)
+            valid = torch.zeros(count, wide)
+            for line, i in enumerate(members):
+                size = len(ids[i])
+                tokens[line, :size] = torch.tensor(ids[i])
+                at[line, : rows[i]] = torch.arange(size - rows[i], size)
+                valid[line, : rows[i]] = 1
+            inputs = [x.to(self.device, non_blocking=True) for x in (tokens, at, valid)]
+            run = self.replay if self.graphs and count * length <= GRAPH_TOKENS else self.forward
+            pending.append((members, run(*inputs, layer, heads)))
+        for members, out in pending:
+            for line, values in zip(members, out.tolist()):
+                results[line] = values[: len(ids[line])]
+        if self.reader:
+            scale = len(heads) if heads else self.heads
+            results = [[v / (scale * r) for v in w] for w, r in zip(results, rows)]
+        return results
+
+    def score(self, body: Any) -> dict[str, Any]:
+        return self.score_many([body])[0]
+
+    def score_many(self, bodies: list[Any]) -> list[dict[str, Any]]:
+        """Several requests as one: their windows share batches wherever layer and heads agree. A bad one gets its own error."""
+        answers: list[dict[str, Any]] = [{} for _ in bodies]
+        groups: dict[Any, list[tuple[int, int, Window]]] = {}
+        for n, body in enumerate(bodies):
+            try:
+                request = check_score(body)
+                parameters = request["parameters"]
+                key = (self.layer(parameters.get("layer")), self.chosen_heads(parameters.get("heads")))
+                pieces = self.prompt.pieces(request["question"])
+                blank = self.prompt.pieces("N/A") if parameters.get("calibrate") else None
+                made = []
+                for i, w in enumerate(request["windows"]):
+                    made.append((n, i, self.prompt.window(w["sentences"], request["question"], pieces)))
+                    if blank:
+                        # the negative number marks the content-free twin of window i
+                        made.append((n, -i - 1, self.prompt.window(w["sentences"], "N/A", blank)))
+                groups.setdefault(key, []).extend(made)
+                answers[n] = {"windows": [None] * len(request["windows"])}
+            except RequestError as error:
+                answers[n] = error.body()
+        for (layer, heads), jobs in groups.items():
+            values = self.importance([w.ids for _, _, w in jobs], [w.rows for _, _, w in jobs], layer, heads)
+            twins = {(n, -i - 1): (v, w) for (n, i, w), v in zip(jobs, values) if i < 0}
+            for (n, i, window), value in zip(jobs, values):
+                if i < 0:
+                    continue
+                sink = value[0]
+                if (n, i) in twins:
+                    value = calibrated(value, window, *twins[(n, i)], mean=self.reader is not None)
+                dealt = by_sentence(window, value)
+                answers[n]["windows"][i] = {
+                    "sentences": [{"importance": encode_half(s)} for s in dealt],
+                    "sink": sink,
+                }
+        return answers
+
+    def warm(self, shapes: list[tuple[int, int]], layers: list[int]) -> None:
+        """Compiles and captures before the first request: (windows, tokens) at each layer."""
+        for layer in layers:
+            for count, length in shapes:
+                self.importance([[1] * length] * count, [ROW_BUCKET] * count, layer)
+
+
+def calibrated(value: list[float], window: Window, blank: list[float], other: Window, mean: bool) -> list[float]:
+    """
+    In-context re-ranking's calibration: minus the same score under the question "N/A" (put to the same number of rows); tokens more than
+    two standard deviations below the mean count as 0.
+    """
+    scale = 1.0 if mean else window.rows / other.rows
+    end = window.start + min(len(window.kept), len(other.kept))
+    part = torch.tensor(value[window.start : end]) - scale * torch.tensor(blank[other.start : other.start + end - window.start])
+    if len(part) > 1:
+        part = part.masked_fill(part < part.mean() - 2 * part.std(unbiased=False), 0.0)
+    return value[: window.start] + part.tolist() + [0.0] * (len(value) - end)

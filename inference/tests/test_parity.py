@@ -1,0 +1,79 @@
+"""Importance against eager `output_attentions` in float32."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import CONFIGS, eager_importance, small_model
+
+from engine import Engine, load
+
+DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+torch.backends.cuda.matmul.allow_tf32 = False
+READER = Path(os.environ.get("SLUICE_READER", Path(__file__).parents[2] / "reader"))
+
+
+def relative(found: list[float], wanted: list[float]) -> float:
+    a, b = torch.tensor(found), torch.tensor(wanted)
+    return ((a - b).abs() / b.abs().clamp(min=1e-4 * b.abs().max().item())).max().item()
+
+
+def windows(count: int = 7) -> tuple[list[list[int]], list[int]]:
+    g = torch.Generator().manual_seed(3)
+    lengths = [31, 150, 77, 64, 149, 20, 96][:count]
+    return [torch.randint(5, 480, (n,), generator=g).tolist() for n in lengths], [9, 12, 5, 9, 3, 7, 11][:count]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("family", list(CONFIGS))
+def test_equals_eager(family, device, tokenizer):
+    model = small_model(family).to(device)
+    reference = copy.deepcopy(model)
+    engine = Engine(model, tokenizer)
+    ids, rows = windows()
+    for layer in (3, 2, 0):
+        for heads in (None, (1, 2)):
+            found = engine.importance(ids, rows, layer, heads)
+            for w, r, f in zip(ids, rows, found):
+                assert relative(f, eager_importance(reference, w, r, layer, heads)) < 1e-4
+
+
+@pytest.mark.parametrize("family", list(CONFIGS))
+def test_ragged_batches_equal_one_by_one(family, tokenizer):
+    engine = Engine(small_model(family), tokenizer)
+    ids, rows = windows()
+    together = engine.importance(ids, rows, 3)
+    for i, w in enumerate(ids):
+        assert relative(together[i], engine.importance([w], [rows[i]], 3)[0]) < 1e-4
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="compiled layers and CUDA graphs need a GPU")
+@pytest.mark.parametrize("family", ["qwen2", "qwen3", "mistral"])
+def test_compiled_graphs_equal_eager(family, tokenizer):
+    model = small_model(family).to("cuda")
+    reference = copy.deepcopy(model)
+    engine = Engine(model, tokenizer, compiled=True, graphs=True)
+    ids, rows = windows(4)
+    for _ in range(2):
+        for w, r, f in zip(ids, rows, engine.importance(ids, rows, 2)):
+            assert relative(f, eager_importance(reference, w, r, 2)) < 1e-4
+
+
+@pytest.mark.skipif(not (READER / "golden.json").exists(), reason="no reader weights (set SLUICE_READER to their folder)")
+@pytest.mark.parametrize("device", DEVICES)
+def test_reader_golden(device):
+    engine = load(str(READER), device=device, dtype=torch.float32)
+    golden = json.loads((READER / "golden.json").read_text("utf-8"))
+    assert engine.reader and engine.describe()["reduction"] == "mean"
+    for g in golden:
+        rows = len(g["input_ids"]) - g["context_tokens"] - 1
+        found = engine.importance([g["input_ids"]], [rows], engine.layer(None), engine.chosen_heads(None))[0]
+        assert max(abs(a - b) for a, b in zip(found, g["importance"])) < 1e-5
+        window = engine.prompt.window([g["context"]], g["question"])
+        assert window.rows == rows
+        assert window.ids == g["input_ids"] or len(g["input_ids"]) > engine.prompt.max_tokens

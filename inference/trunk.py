@@ -1,0 +1,140 @@
+"""The layers below the retrieval layer: fused projections where the family allows, the stock modules otherwise; compiled on a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from retrieval import position_tables, sliding_window
+
+FUSABLE = {"llama", "mistral", "qwen2", "qwen3"}
+
+
+def share(parts: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+    """One matrix for several projections; the stock modules become views of it, so nothing is held twice."""
+    weight = torch.cat([p.weight.data for p in parts])
+    bias = torch.cat([p.bias.data for p in parts]) if parts[0].bias is not None else None
+    at = 0
+    for p in parts:
+        size = p.weight.shape[0]
+        p.weight.data = weight[at : at + size]
+        if bias is not None:
+            p.bias.data = bias[at : at + size]
+        at += size
+    return weight, bias
+
+
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """FP8 (e4m3) with a scale for each output channel."""
+    scale = weight.float().abs().amax(1, keepdim=True).clamp(min=1e-12) / 448
+    return (weight.float() / scale).to(torch.float8_e4m3fn), scale.t().contiguous()
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None, eight: tuple[Tensor, Tensor] | None) -> Tensor:
+    if eight is None:
+        return F.linear(x, weight, bias)
+    flat = x.flatten(0, -2)
+    scale = flat.float().abs().amax(1, keepdim=True).clamp(min=1e-12) / 448
+    small = (flat.float() / scale).to(torch.float8_e4m3fn)
+    out = torch._scaled_mm(small, eight[0].t(), scale_a=scale, scale_b=eight[1], out_dtype=torch.bfloat16, use_fast_accum=True)
+    if bias is not None:
+        out = out + bias
+    return out.unflatten(0, x.shape[:-1])
+
+
+def half_turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    a, b = x.chunk(2, -1)
+    return x * cos + torch.cat((-b, a), -1) * sin
+
+
+class FusedLayer(nn.Module):
+    """A pre-norm decoder layer (Llama, Mistral, Qwen) with one matrix for Q, K and V and one for gate and up."""
+
+    def __init__(self, layer: Any, config: Any, fp8: bool = False) -> None:
+        super().__init__()
+        attention = layer.self_attn
+        self.norm1, self.norm2 = layer.input_layernorm, layer.post_attention_layernorm
+        self.q_norm, self.k_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
+        self.heads, self.kv, self.dim = config.num_attention_heads, config.num_key_value_heads, attention.head_dim
+        self.scaling, self.act = attention.scaling, layer.mlp.act_fn
+        self.qkv = share([attention.q_proj, attention.k_proj, attention.v_proj])
+        self.gate_up = share([layer.mlp.gate_proj, layer.mlp.up_proj])
+        self.out = (attention.o_proj.weight.data, None if attention.o_proj.bias is None else attention.o_proj.bias.data)
+        self.down = (layer.mlp.down_proj.weight.data, None)
+        matrices = (self.qkv, self.out, self.gate_up, self.down)
+        self.eight = [quantize(m[0]) if fp8 else None for m in matrices]
+
+    def forward(self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+        x = linear(self.norm1(hidden), *self.qkv, self.eight[0]).unflatten(-1, (-1, self.dim))
+        q, k, v = x.split((self.heads, self.kv, self.kv), 2)
+        if self.q_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        q, k = half_turn(q, cos[:, None], sin[:, None]), half_turn(k, cos[:, None], sin[:, None])
+        a = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=mask is None, scale=self.scaling, enable_gqa=self.heads != self.kv
+        )
+        hidden = hidden + linear(a.transpose(1, 2).flatten(2), *self.out, self.eight[1])
+        gate, up = linear(self.norm2(hidden), *self.gate_up, self.eight[2]).chunk(2, -1)
+        return hidden + linear(self.act(gate) * up, *self.down, self.eight[3])
+
+
+class StockLayer(nn.Module):
+    """Any other family: the model's own layer."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+        out = self.layer(hidden, attention_mask=mask, position_embeddings=(cos, sin), use_cache=False)
+        return out[0] if isinstance(out, tuple) else out
+
+
+class Trunk:
+    """Runs the layers below a chosen one over right-padded windows, where the causal mask alone keeps padding out."""
+
+    def __init__(self, model: Any, base: Any, fuse: bool = True, compiled: bool = False, fp8: bool = False) -> None:
+        self.base, self.config = base, base.config
+        # sdpa has no soft-capping of logits: those models (Gemma 2) run their own eager attention with an explicit mask
+        self.eager = getattr(self.config, "attn_logit_softcapping", None) is not None
+        model.set_attn_implementation("eager" if self.eager else "sdpa")
+        fuse = fuse and self.config.model_type in FUSABLE
+        self.fused = fuse
+        self.layers = [FusedLayer(x, self.config, fp8) if fuse else StockLayer(x) for x in base.layers]
+        self.step = self.layers
+        if compiled:
+            import torch._dynamo
+
+            torch._dynamo.config.recompile_limit = 256
+            torch._dynamo.config.accumulated_recompile_limit = 4096
+            self.step = [torch.compile(x, dynamic=False) for x in self.layers]
+
+    def mask(self, layer: int, hidden: Tensor) -> Tensor | None:
+        length, window = hidden.shape[1], sliding_window(self.config, layer)
+        if not self.eager and (window is None or length <= window):
+            return None
+        at = torch.arange(length, device=hidden.device)
+        seen = at[:, None] >= at
+        if window is not None:
+            seen = seen & (at > at[:, None] - window)
+        if self.eager:
+            return torch.zeros((), dtype=hidden.dtype, device=hidden.device).masked_fill(
+                ~seen, torch.finfo(hidden.dtype).min
+            )[None, None]
+        return seen[None, None]
+
+    def hidden(self, ids: Tensor, layer: int) -> Tensor:
+        """The input of layer `layer`."""
+        hidden = self.base.embed_tokens(ids)
+        tables: dict[Any, Any] = {}
+        for i in range(layer):
+            kind = sliding_window(self.config, i)
+            if kind not in tables:
+                tables[kind] = (*position_tables(self.base, hidden, i), self.mask(i, hidden))
+            cos, sin, mask = tables[kind]
+            hidden = self.step[i](hidden, cos, sin, mask)
+        return hidden
