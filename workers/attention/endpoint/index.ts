@@ -95,7 +95,7 @@ export function createEndpointBackend(options: EndpointOptions): AttentionBacken
     } catch (error) {
       // A failure is not a description: the next caller asks again.
       description = undefined;
-      throw error;
+      throw error instanceof CallFailure ? error.toError(0) : error;
     }
   }
 
