@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from plan import batch_size, plan
-from prompt import Prompt, Window, by_sentence
+from prompt import Prompt, Window, by_sentence, encode_all
 from retrieval import decoder, position_tables, row_importance
 from trunk import Trunk
 from wire import RequestError, check_score, encode_half
@@ -66,6 +66,8 @@ class Engine:
         self.layers, self.heads = self.config.num_hidden_layers, self.config.num_attention_heads
         self.head_list = self.load_heads()
         self.captured: dict[Any, Any] = {}
+        self.head_tensors: dict[Any, Tensor | None] = {None: None}
+        self.retrieve = torch.compile(row_importance, dynamic=False) if self.compiled else row_importance
 
     def load_heads(self) -> list[list[int]] | None:
         """The published or calibrated [layer, head] pairs for this model, where heads/ has them."""
@@ -110,8 +112,8 @@ class Engine:
         """Importance [batch, T] (float32) of right-padded windows."""
         hidden = self.trunk.hidden(ids, layer)
         cos, sin = position_tables(self.base, hidden, layer)
-        return row_importance(
-            self.base.layers[layer], self.config, layer, hidden, rows, valid, cos, sin, list(heads) if heads else None
+        return self.retrieve(
+            self.base.layers[layer], self.config, layer, hidden, rows, valid, cos, sin, self.head_tensors[heads]
         )
 
     def replay(self, ids: Tensor, rows: Tensor, valid: Tensor, layer: int, heads: tuple[int, ...] | None) -> Tensor:
@@ -141,6 +143,8 @@ class Engine:
     ) -> list[list[float]]:
         """Importance of every position of every window; the last `rows[i]` positions of window i are its question rows."""
         results: list[list[float]] = [[] for _ in ids]
+        if heads not in self.head_tensors:
+            self.head_tensors[heads] = torch.tensor(heads, device=self.device)
         static = self.compiled or self.graphs
         pending = []
         for batch in plan([len(w) for w in ids], self.max_batch_tokens, exact=not static):
@@ -160,6 +164,7 @@ class Engine:
             run = self.replay if self.graphs and count * length <= GRAPH_TOKENS else self.forward
             pending.append((members, run(*inputs, layer, heads)))
         for members, out in pending:
+            # one copy to the host a batch, after every batch is under way
             for line, values in zip(members, out.tolist()):
                 results[line] = values[: len(ids[line])]
         if self.reader:
@@ -182,11 +187,12 @@ class Engine:
                 pieces = self.prompt.pieces(request["question"])
                 blank = self.prompt.pieces("N/A") if parameters.get("calibrate") else None
                 made = []
-                for i, w in enumerate(request["windows"]):
-                    made.append((n, i, self.prompt.window(w["sentences"], request["question"], pieces)))
+                texts = [w["sentences"] for w in request["windows"]]
+                for i, (sentences, encoded) in enumerate(zip(texts, encode_all(self.tokenizer, texts))):
+                    made.append((n, i, self.prompt.window(sentences, pieces, encoded)))
                     if blank:
                         # the negative number marks the content-free twin of window i
-                        made.append((n, -i - 1, self.prompt.window(w["sentences"], "N/A", blank)))
+                        made.append((n, -i - 1, self.prompt.window(sentences, blank, encoded)))
                 groups.setdefault(key, []).extend(made)
                 answers[n] = {"windows": [None] * len(request["windows"])}
             except RequestError as error:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from wire import RequestError
+
 OPENING = "Read the book and answer the question. Be very concise in your answer.\n\n"
 BEFORE_QUESTION = "\n\nQuestion:\n\n"
 AFTER_QUESTION = "\n\nAnswer:"
@@ -25,22 +27,34 @@ class Window:
     sentences: int = 0
 
 
-def sentence_tokens(tokenizer: Any, sentences: list[str]) -> tuple[list[int], list[int]]:
+def encode_all(tokenizer: Any, windows: list[list[str]]) -> list[tuple[list[int], list[int]]]:
     """
-    The ids of the joined sentences, and each token's sentence: the one that holds the token's last character, so that " The" belongs to
-    the sentence it begins although the space ends the one before. Every token has exactly one owner, and owners never fall.
+    For each window the ids of its joined sentences and each token's sentence: the one that holds the token's last character, so that
+    " The" belongs to the sentence it begins although the space ends the one before. Every token has exactly one owner, and owners never
+    fall. All windows go to the tokenizer in one call, which uses every core.
     """
-    if not any(sentences):
-        return [], []
-    text = "".join(sentences)
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    texts = ["".join(sentences) for sentences in windows]
+    if not any(texts):
+        return [([], []) for _ in texts]
+    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False)
+    return [
+        (list(ids), token_owners(offsets, sentences))
+        for ids, offsets, sentences in zip(encoded["input_ids"], encoded["offset_mapping"], windows)
+    ]
+
+
+def token_owners(offsets: list[tuple[int, int]], sentences: list[str]) -> list[int]:
     ends = list(accumulate(map(len, sentences)))
     owners: list[int] = []
-    for start, end in encoded["offset_mapping"]:
-        position = min(max(start, end - 1), len(text) - 1)
+    for start, end in offsets:
+        position = min(max(start, end - 1), ends[-1] - 1)
         owner = bisect_right(ends, position)
         owners.append(max(owner, owners[-1]) if owners else owner)
-    return list(encoded["input_ids"]), owners
+    return owners
+
+
+def sentence_tokens(tokenizer: Any, sentences: list[str]) -> tuple[list[int], list[int]]:
+    return encode_all(tokenizer, [sentences])[0]
 
 
 def head_cap(counts: list[int], budget: int) -> int:
@@ -91,15 +105,16 @@ class Prompt:
         rows = self.encode(question + AFTER_QUESTION)
         return self.bos + self.encode(OPENING), self.encode(BEFORE_QUESTION) + rows, len(rows)
 
-    def window(self, sentences: list[str], question: str, pieces: tuple[list[int], list[int], int] | None = None) -> Window:
+    def window(
+        self, sentences: list[str], question: str | tuple[list[int], list[int], int],
+        encoded: tuple[list[int], list[int]] | None = None,
+    ) -> Window:
         """A window over the limit keeps the heads of its longest sentences; what isn't read has importance 0."""
-        head, tail, rows = pieces or self.pieces(question)
+        head, tail, rows = self.pieces(question) if isinstance(question, str) else question
         budget = self.max_tokens - len(head) - len(tail)
         if budget < 1:
-            from wire import RequestError
-
             raise RequestError("question_too_long", "the question leaves no room for text in the model's window")
-        ids, owners = sentence_tokens(self.tokenizer, sentences)
+        ids, owners = encoded or sentence_tokens(self.tokenizer, sentences)
         kept = list(range(len(ids)))
         if len(ids) > budget:
             counts = [0] * len(sentences)

@@ -61,7 +61,7 @@ def projections(attention: Any, config: Any, x_rows: Tensor, x: Tensor) -> tuple
 
 
 def row_attention(
-    layer: Any, config: Any, index: int, hidden: Tensor, rows: Tensor, cos: Tensor, sin: Tensor, heads: list[int] | None
+    layer: Any, config: Any, index: int, hidden: Tensor, rows: Tensor, cos: Tensor, sin: Tensor, heads: Tensor | None
 ) -> Tensor:
     """
     Attention of the rows (positions [batch, R]) in the layer: [batch, heads, R, T], float32. Padding lies right of every row, so the
@@ -75,8 +75,7 @@ def row_attention(
     q = rotate(attention, q, cos[0][rows], sin[0][rows])
     groups = q.shape[1] // k.shape[1]
     if heads is not None:
-        chosen = torch.tensor(heads, device=q.device)
-        q, k = q[:, chosen], k[:, chosen // groups]
+        q, k = q[:, heads], k[:, heads // groups]
         scores = q @ k.transpose(-1, -2)
     else:
         batch, count, length, dim = q.shape
@@ -96,7 +95,7 @@ def row_attention(
 
 def row_importance(
     layer: Any, config: Any, index: int, hidden: Tensor, rows: Tensor, valid: Tensor, cos: Tensor, sin: Tensor,
-    heads: list[int] | None,
+    heads: Tensor | None,
 ) -> Tensor:
     """The rows' attention summed over heads and valid rows: [batch, T]."""
     probabilities = row_attention(layer, config, index, hidden, rows, cos, sin, heads)
