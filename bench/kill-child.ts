@@ -6,7 +6,7 @@ import { buried, byteStream, haystack } from './text.ts';
 const [folder = '', tokens = '', mode = '', session, question] = process.argv.slice(2);
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-const client = new Client(inProcess(await startWorker(folder)));
+const client = new Client(await inProcess(await startWorker(folder)));
 let at: string;
 let id = question ?? '';
 if (session === undefined) {

@@ -9,7 +9,7 @@ export async function withWorker<T>(work: (client: Client) => Promise<T>, entry?
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   const worker = await startWorker(folder, entry);
   try {
-    return await work(new Client(inProcess(worker)));
+    return await work(new Client(await inProcess(worker)));
   } finally {
     await worker.dispose();
     await rm(folder, { recursive: true, force: true });

@@ -59,7 +59,7 @@ async function main(argv: string[]): Promise<number> {
   const worker = await startWorker(args.state);
   const progress = new Progress();
   try {
-    const client = new Client(inProcess(worker));
+    const client = new Client(await inProcess(worker));
     const session = args.session ?? (await client.createSession());
     if (args.file !== undefined) await send(client, session, args.file, progress);
     const result = await ask(client, session, args, progress);

@@ -1,4 +1,5 @@
 import { createParser } from 'eventsource-parser';
+import type { Fetch } from './http.ts';
 
 /** One server-sent event of a question's run. */
 export interface RunEvent {
@@ -26,8 +27,6 @@ export interface AskResult {
 
 /** The server's problem details (RFC 9457), as one message. */
 export class Problem extends Error {}
-
-export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
 
 /** The HTTP API, as the command line uses it. */
 export class Client {

@@ -2,9 +2,9 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare';
-import type { Fetch } from './client.ts';
+import { type Fetch, fetchFrom } from './http.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const wasm = 'ort-wasm-simd-threaded.wasm';
@@ -27,6 +27,8 @@ async function bundle(entry: string): Promise<string> {
       },
     ],
   });
+  // Its helper process would otherwise stay as long as this one.
+  await stop();
   return result.outputFiles[0]!.text;
 }
 
@@ -66,11 +68,5 @@ export async function startWorker(folder: string, entry = 'workers/index.ts'): P
   return miniflare;
 }
 
-/** The started Worker as a fetch function; Miniflare's types are undici's, structurally those of the platform. */
-export const inProcess =
-  (worker: Miniflare): Fetch =>
-  (path, init) =>
-    worker.dispatchFetch(
-      `http://sluice${path}`,
-      init as Parameters<Miniflare['dispatchFetch']>[1],
-    ) as unknown as Promise<Response>;
+/** The started Worker as a fetch function, over its own loopback address. */
+export const inProcess = async (worker: Miniflare): Promise<Fetch> => fetchFrom(await worker.ready);
