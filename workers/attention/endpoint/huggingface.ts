@@ -1,18 +1,12 @@
 import { InferenceClient, setLogger } from '@huggingface/inference';
 import { BackendProtocol } from './errors.ts';
 import { failed, type Reply } from './failure.ts';
+import { type Connection, noting } from './http.ts';
 
 /**
  * The only file that knows @huggingface/inference. `InferenceClient.request` is deprecated but the sole call for a custom handler's own
  * JSON; when it goes, this file changes alone.
  */
-
-export interface Connection {
-  url: string;
-  token?: string | undefined;
-  /** The platform's own by default. */
-  fetch?: typeof fetch | undefined;
-}
 
 // A type, not an interface: the library's messages want an index signature.
 export type ChatMessage = { role: 'system' | 'user' | 'assistant'; content: string };
@@ -44,12 +38,12 @@ export async function post(connection: Connection, body: object, signal: AbortSi
   }
 }
 
-/** The JSON of a final refusal by server.py, which says by status what the handler has to say inside a 200. */
+/** The JSON of a final refusal by server.py, which says with a status what the handler says inside a 200. */
 function reportedError(error: unknown, { status }: Reply): unknown {
-  if (status === undefined || ![400, 413, 422].includes(status)) return undefined;
+  if (status === undefined || status === 401 || status === 403) return undefined;
   const body = (error as { httpResponse?: { body?: unknown } }).httpResponse?.body;
-  const code = (body as { error?: { code?: unknown } } | undefined)?.error?.code;
-  return typeof code === 'string' ? body : undefined;
+  const reported = (body as { error?: { retryable?: unknown } } | undefined)?.error;
+  return reported?.retryable === false ? body : undefined;
 }
 
 /**
@@ -79,16 +73,3 @@ export async function* chat(
     throw failed(error, reply, signal);
   }
 }
-
-/** `fetch` that writes down what decides on a retry. */
-const noting =
-  (connection: { fetch?: typeof fetch | undefined }, reply: Reply): typeof fetch =>
-  async (input: RequestInfo | URL, init?: RequestInit) => {
-    // Called unbound: workerd refuses a fetch whose `this` is another object.
-    const send = connection.fetch ?? globalThis.fetch;
-    const response = await send(input, init);
-    reply.status = response.status;
-    reply.retryAfter = response.headers.get('retry-after');
-    reply.html = response.headers.get('content-type')?.startsWith('text/html') ?? false;
-    return response;
-  };

@@ -8,10 +8,12 @@ import {
 } from '../../../shared/attention.ts';
 import { estimateTokens } from './estimate.ts';
 import { CallFailure } from './failure.ts';
-import { type Connection, post } from './huggingface.ts';
+import { type Connection, get } from './http.ts';
+import { post } from './huggingface.ts';
 import { type PayloadLimits, splitPayload } from './payload.ts';
 import { defaultLimits, realTiming, type Timing, Upstream, type UpstreamLimits } from './upstream.ts';
 import {
+  type Call,
   type Door,
   describeCall,
   doorOf,
@@ -57,14 +59,12 @@ export function createEndpointBackend(options: EndpointOptions): AttentionBacken
   const upstream = new Upstream(limits, options.timing ?? realTiming, options.onWarming ?? (() => {}));
   let description: Promise<BackendDescription> | undefined;
 
-  async function send<T>(
-    { url, body }: { url: string; body: object },
-    read: (data: unknown) => T,
-    abandoned?: () => boolean,
-  ): Promise<T> {
-    const attempt = async () =>
-      read(await post({ ...options, url }, body, AbortSignal.timeout(limits.timeoutMs)));
-    return upstream.call(attempt, abandoned);
+  function send<T>({ url, body }: Call, read: (data: unknown) => T, abandoned?: () => boolean): Promise<T> {
+    const connection = { url, token: options.token, fetch: options.fetch };
+    return upstream.call(async () => {
+      const signal = AbortSignal.timeout(limits.timeoutMs);
+      return read(await (body ? post(connection, body, signal) : get(connection, signal)));
+    }, abandoned);
   }
 
   async function scoreWindows(request: ScoreRequest, abandoned: () => boolean): Promise<WindowScores[]> {

@@ -21,7 +21,8 @@ export const doorOf = (url: string): Door => (/\/v1\/?$/.test(url) ? 'server' : 
 
 export interface Call {
   url: string;
-  body: object;
+  /** What is posted; undefined for a GET. */
+  body?: object;
 }
 
 /** Chooses layer and heads; the endpoint's own defaults hold for what is left out. */
@@ -32,19 +33,19 @@ export interface ScoreParameters {
   calibrate?: boolean;
 }
 
-export const scoreCall = (
-  url: string,
-  door: Door,
-  request: ScoreRequest,
-  parameters: ScoreParameters,
-): Call => call(url, door, 'score', { question: request.question, windows: request.windows }, parameters);
-
-export const describeCall = (url: string, door: Door): Call => call(url, door, 'describe', {}, {});
-
-function call(url: string, door: Door, task: string, inputs: object, parameters: ScoreParameters): Call {
-  if (door === 'server') return { url: `${url.replace(/\/$/, '')}/${task}`, body: { ...inputs, parameters } };
-  return { url, body: { inputs, parameters: { ...parameters, task } } };
+export function scoreCall(url: string, door: Door, request: ScoreRequest, parameters: ScoreParameters): Call {
+  const { question, windows } = request;
+  return door === 'server'
+    ? { url: taskUrl(url, 'score'), body: { question, windows, parameters } }
+    : { url, body: { inputs: { question, windows }, parameters } };
 }
+
+export const describeCall = (url: string, door: Door): Call =>
+  door === 'server'
+    ? { url: taskUrl(url, 'describe') }
+    : { url, body: { inputs: { task: 'describe' }, parameters: {} } };
+
+const taskUrl = (url: string, task: string): string => `${url.replace(/\/+$/, '')}/${task}`;
 
 /** The endpoint says that the question does not fit; the client knows the counts. */
 export class TooLongQuestion extends Error {}

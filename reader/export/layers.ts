@@ -1,0 +1,144 @@
+import type { ReaderConfig, ReaderModel } from './model.ts';
+import type { OnnxGraph } from './onnx.ts';
+import type { Tensor } from './safetensors.ts';
+
+/** Large enough that exp() of it is zero beside any score, small enough to stay finite. */
+export const MASKED = -1e9;
+
+/** The longest input of the graphs, in tokens, padding included: the size of the rotary tables. */
+const MAX_POSITIONS = 2048;
+
+/** Node builders for one graph of one model. */
+export class Layers {
+  readonly graph: OnnxGraph;
+  readonly model: ReaderModel;
+  private readonly int8: boolean;
+
+  constructor(graph: OnnxGraph, model: ReaderModel, int8: boolean) {
+    this.graph = graph;
+    this.model = model;
+    this.int8 = int8;
+  }
+
+  get config(): ReaderConfig {
+    return this.model.config;
+  }
+
+  /** Rows of the embedding, [1, T, hidden]. In int8 each row has its own scale. */
+  embed(ids: string): string {
+    const { shape, data } = this.model.weight('model.embed_tokens.weight');
+    const [rows, width] = shape as [number, number];
+    const g = this.graph;
+    if (!this.int8) return g.op('Gather', [g.tensor(data, shape), ids]);
+    const quantized = new Int8Array(data.length);
+    const scales = new Float32Array(rows);
+    for (let row = 0; row < rows; row++) {
+      const values = data.subarray(row * width, (row + 1) * width);
+      const scale = values.reduce((max, x) => Math.max(max, Math.abs(x)), 0) / 127 || 1;
+      scales[row] = scale;
+      values.forEach((x, i) => {
+        quantized[row * width + i] = Math.round(x / scale);
+      });
+    }
+    const values = g.op('Cast', [g.op('Gather', [g.tensor(quantized, shape), ids])], { to: 1 });
+    return g.op('Mul', [values, g.op('Gather', [g.tensor(scales, [rows, 1]), ids])]);
+  }
+
+  /** RMS norm without its weight, which the next linear layer takes in (see `linear`). */
+  norm(x: string, width = this.config.hidden_size): string {
+    const ones = this.graph.shared(`ones${width}`, () =>
+      this.graph.tensor(new Float32Array(width).fill(1), [width]),
+    );
+    const epsilon = { float: this.config.rms_norm_eps };
+    return this.graph.op('SimplifiedLayerNormalization', [x, ones], { axis: -1, epsilon, stash_type: 1 });
+  }
+
+  /**
+   * x · Wᵀ for the matrices side by side. `norm` is the weight of the RMS norm before them: a scale of each input column, so it moves
+   * into the matrices without changing the result.
+   */
+  linear(x: string, matrices: Tensor[], norm?: Tensor): string {
+    const inputs = matrices[0]!.shape[1]!;
+    const outputs = matrices.reduce((sum, { shape }) => sum + shape[0]!, 0);
+    const weights = new Float32Array(inputs * outputs);
+    let column = 0;
+    for (const { shape, data } of matrices) {
+      for (let out = 0; out < shape[0]!; out++, column++) {
+        for (let i = 0; i < inputs; i++) {
+          weights[i * outputs + column] = data[out * inputs + i]! * (norm?.data[i] ?? 1);
+        }
+      }
+    }
+    const g = this.graph;
+    if (!this.int8) return g.op('MatMul', [x, g.tensor(weights, [inputs, outputs])]);
+    const { quantized, scales } = quantizeColumns(weights, inputs, outputs);
+    const zeros = g.shared(`zeros${outputs}`, () => g.tensor(new Int8Array(outputs), [outputs]));
+    return g.op('com.microsoft.DynamicQuantizeMatMul', [
+      x,
+      g.tensor(quantized, [inputs, outputs]),
+      g.tensor(scales, [outputs]),
+      zeros,
+    ]);
+  }
+
+  /** [1, T, heads · size] → [1, heads, T, size]. */
+  heads(x: string, count: number): string {
+    const g = this.graph;
+    const split = g.op('Reshape', [x, g.ints(0, 0, count, this.config.head_dim)]);
+    return g.op('Transpose', [split], { perm: [0, 2, 1, 3] });
+  }
+
+  /** Head norm with the given weights ([heads, 1, size], the scale of the scores included) and rotation by position. */
+  rotate(x: string, weights: string, positions: string): string {
+    const { head_dim, rope_theta } = this.config;
+    const g = this.graph;
+    const table = (name: string, f: (angle: number) => number) =>
+      g.shared(name, () => {
+        const half = head_dim / 2;
+        const values = new Float32Array(MAX_POSITIONS * half);
+        for (let t = 0; t < MAX_POSITIONS; t++)
+          for (let i = 0; i < half; i++) values[t * half + i] = f(t * rope_theta ** (-i / half));
+        return g.tensor(values, [MAX_POSITIONS, half]);
+      });
+    const scaled = g.op('Mul', [this.norm(x, head_dim), weights]);
+    return g.op(
+      'com.microsoft.RotaryEmbedding',
+      [scaled, positions, table('cos', Math.cos), table('sin', Math.sin)],
+      {
+        interleaved: 0,
+      },
+    );
+  }
+
+  /** Gated feed-forward layer with its residual. */
+  feedForward(x: string, layer: number): string {
+    const g = this.graph;
+    const { intermediate_size } = this.config;
+    const at = `model.layers.${layer}`;
+    const both = this.linear(
+      this.norm(x),
+      [this.model.weight(`${at}.mlp.gate_proj.weight`), this.model.weight(`${at}.mlp.up_proj.weight`)],
+      this.model.weight(`${at}.post_attention_layernorm.weight`),
+    );
+    const [gate, up] = g.ops('Split', [both, g.ints(intermediate_size, intermediate_size)], 2, { axis: -1 });
+    const silu = g.op('Mul', [gate!, g.op('Sigmoid', [gate!])]);
+    const down = this.linear(g.op('Mul', [silu, up!]), [this.model.weight(`${at}.mlp.down_proj.weight`)]);
+    return g.op('Add', [x, down]);
+  }
+}
+
+/** Symmetric int8 with one scale a column. */
+function quantizeColumns(weights: Float32Array, inputs: number, outputs: number) {
+  const scales = new Float32Array(outputs);
+  const quantized = new Int8Array(weights.length);
+  for (let column = 0; column < outputs; column++) {
+    let max = 0;
+    for (let i = 0; i < inputs; i++) max = Math.max(max, Math.abs(weights[i * outputs + column]!));
+    const scale = max / 127 || 1;
+    scales[column] = scale;
+    for (let i = 0; i < inputs; i++) {
+      quantized[i * outputs + column] = Math.round(weights[i * outputs + column]! / scale);
+    }
+  }
+  return { quantized, scales };
+}

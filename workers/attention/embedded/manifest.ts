@@ -1,0 +1,24 @@
+import type { ScanSettings } from '../../../shared/attention.ts';
+
+/** What the reader's files say of themselves (reader/assets/manifest.json, written by the exporter). */
+export interface Manifest {
+  model: string;
+  /** Ids of the marks of the layout `bos context question-mark question answer-mark`. */
+  tokens: { bos: number; question: number; answer: number };
+  /** Longest input of the graphs, marks and question included. */
+  max_window_tokens: number;
+  max_question_tokens: number;
+  /** The graphs take a multiple of this many tokens. */
+  block_tokens: number;
+  settings: ScanSettings;
+  answer: {
+    /** Longest answer. */
+    max_tokens: number;
+    /** Divides the score of the best span over "not answered" before the logistic function. */
+    temperature: number;
+    /** Answers below this probability count as not found. */
+    threshold: number;
+  };
+  /** SHA-256 of each file, hexadecimal. */
+  sha256: Record<string, string>;
+}
