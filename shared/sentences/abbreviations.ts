@@ -15,7 +15,7 @@ const MAY_END = words(
 );
 const STARTERS = words(
   `the a an he she it we they i you this that these those there here in on at by for from to of if when while after before
-   but and or so as then thus however no not what why who how where our his her its their my your all both each some every one
+   but and or so as then thus however no not what why who how where our his her its their my your all both each some every one mr mrs ms dr
    der die das ein eine er sie es wir ich und aber le la les un une il elle nous el los las`,
 );
 const MONTHS = words(
@@ -56,12 +56,20 @@ export function joinsAbbreviation(text: string, from: number, i: number, next: n
   }
   const lower = word.toLowerCase();
   if (JOINS.has(lower)) return true;
-  if (BEFORE_NUMBER.has(lower)) return isDigit(text.charCodeAt(next));
+  if (BEFORE_NUMBER.has(lower) && (word.length > 1 || word === lower)) return isDigit(text.charCodeAt(next));
   const starts = STARTERS.has(following.toLowerCase());
   if (MAY_END.has(lower)) return !starts;
-  // Initials: "J. R. Hale", "U.S.S. Maine"; "I." more often ends a sentence than not.
-  const initials = word.length === 1 ? word !== 'I' && lower !== word : dotted(word);
+  // Initials: "J. R. Hale", "U.S.S. Maine". "I." ends a sentence ("older than I.") unless it opens a name.
+  const initials =
+    word.length === 1 ? lower !== word && (word !== 'I' || opensName(text, from, w)) : dotted(word);
   return initials && !starts && following !== '';
+}
+
+/** Whether nothing of the sentence, or a mark, stands before the word at `w`. */
+function opensName(text: string, from: number, w: number): boolean {
+  let i = w;
+  while (i > from && text.charCodeAt(i - 1) === 32) i--;
+  return i === from || ':,(.'.includes(text[i - 1]!) || text.slice(from, i).trim() === '';
 }
 
 /** Single letters with dots between them: "U.S.S", "z.B". */

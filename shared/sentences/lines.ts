@@ -7,8 +7,8 @@ export type LineKind = 'prose' | 'item' | 'heading' | 'table' | 'code' | 'log';
 const LINE_UNITS = 240;
 /** A line that leaves this much room free was ended on purpose, not wrapped. Units; CJK counts double. */
 const SHORT_LINE = 46;
-/** Nobody wraps wider than this: such a line is a paragraph of its own. */
-const LONG_LINE = 130;
+/** Hardly anybody wraps wider than this: such a line is a paragraph of its own. */
+const LONG_LINE = 200;
 
 /** The line that starts at `i`, up to its end, `to` or LINE_UNITS. */
 export function lineAt(text: string, i: number, to: number): string {
@@ -20,7 +20,7 @@ export function lineAt(text: string, i: number, to: number): string {
 
 // Each pattern is anchored, with no repetition inside a repetition: linear on any line.
 const ITEM =
-  /^(?:[-*+•‣◦·▪–—]\s|[([]?\d{1,3}[.)\]](?:\s|$)|\(?[a-zA-Z]\)\s|[ivxIVX]{1,5}[.)]\s|[一二三四五六七八九十]{1,3}[、．.]|[（(][一二三四五六七八九十\d]{1,3}[）)]|\d{1,2}[:.h]?\d{2}(?:\s|:\d)|Q:|A:|>)/;
+  /^(?:[-*+•‣◦·▪–—]\s|[([]?\d{1,3}[.)\]](?:\s|$)|\(?[a-zA-Z]\)\s|[ivxIVX]{1,5}[.)]\s|[一二三四五六七八九十]{1,3}[、．.]|[（(][一二三四五六七八九十\d]{1,3}[）)]|(?:\d{4}|\d{1,2}[:h]\d{2})\s+[-–—A-ZÀ-Þ\u4e00-\u9fff]|[A-Z][A-Za-z ]{0,20}:\s|>)/;
 const HEADING = /^(?:#{1,6}\s|={3,}|-{3,}|\*{3,}|_{3,}|第[一二三四五六七八九十百千\d]{1,6}[章节節回条])/;
 const LOG =
   /^(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?\d\d:\d\d:\d\d|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d|\[?(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL)\b|\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3} )/;
@@ -69,10 +69,12 @@ export function breaksLine(
   const next = lineAt(text, k, to);
   const nextKind = kindOfLine(next);
   if (nextKind !== 'prose' || next.startsWith('```') || next.startsWith('~~~')) return true;
+  if (kind === 'item' && indent >= 2) return false;
   const length = i - lineStart;
   if (length > LONG_LINE) return true;
   // An item's text goes on indented; a hard-wrapped sentence goes on in lower case.
   if (isLower(next)) return false;
+  if (isCapitals(text, Math.max(from, lineStart), i)) return true;
   const end = text.charCodeAt(i - 1) === 13 ? i - 2 : i - 1;
   if (end >= from && text[end] === ':') return true;
   const word = next.indexOf(' ');
@@ -83,6 +85,17 @@ export function breaksLine(
 function isLower(line: string): boolean {
   const c = String.fromCodePoint(line.codePointAt(0)!);
   return c !== c.toUpperCase();
+}
+
+/** Whether a line has capitals and no small letters, as titles have. */
+function isCapitals(text: string, from: number, to: number): boolean {
+  let capitals = 0;
+  for (let i = from; i < to; i++) {
+    const c = text.charCodeAt(i);
+    if ((c >= 97 && c <= 122) || c >= 0xdf) return false;
+    if (c >= 65 && c <= 90) capitals++;
+  }
+  return capitals > 1;
 }
 
 function width(text: string, from: number, to: number): number {

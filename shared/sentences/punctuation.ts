@@ -5,7 +5,7 @@ export const TERMINATORS = new Uint8Array(65536);
 for (const c of '.!?…؟۔։።') TERMINATORS[c.charCodeAt(0)] = 1;
 for (const c of '。！？｡．।॥') TERMINATORS[c.charCodeAt(0)] = 2;
 
-const CLOSERS = new Set(Array.from('"\'”’“‘»›)]}*_」』）】》〉〕｣').map((c) => c.charCodeAt(0)));
+const CLOSERS = new Set(Array.from('"\'”’»›)]}*_」』）】》〉〕｣').map((c) => c.charCodeAt(0)));
 /** What goes on after a closing quote without a new sentence: 「はい。」と言った. */
 const QUOTE_PARTICLES = new Set(Array.from('とのっなだで、，'));
 /** Characters after which nothing new begins. */
@@ -44,7 +44,10 @@ export function endsSentence(text: string, from: number, i: number, to: number):
     const kind = TERMINATORS[c]!;
     if (kind === 2) strong = true;
     else if (kind === 0) {
-      if (!CLOSERS.has(c)) break;
+      // “ and ‘ close a German quotation, when white space follows; anywhere else they open one.
+      const german =
+        (c === 0x201c || c === 0x2018) && !strong && (j + 1 >= to || isSpace(text.charCodeAt(j + 1)));
+      if (!german && !CLOSERS.has(c)) break;
       quoted = true;
     }
   }

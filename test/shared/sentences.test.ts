@@ -27,6 +27,11 @@ describe('sentences', () => {
     same(' ', 'It opens at 9 a.m. Monday.', 'It closes at 5 p.m.', 'We wait.', 'Acme Inc. Sales rose.');
   });
 
+  it('what stands before decides about "I.", what follows about "p.m."', () => {
+    same(' ', 'She is taller than I.', 'Nobody minds.', 'Signed: I. Tollefsen, Master.', 'I. Kant wrote it.');
+    same(' ', 'The tea is at 4 p.m.', 'Mrs. Pritchard pours.');
+  });
+
   it('decimals, versions, addresses and files', () => {
     same(
       ' ',
@@ -67,6 +72,11 @@ describe('sentences', () => {
     same('', '（见第三章。）', '他用的是 v2.1 版本。', '好。');
   });
 
+  it('an opening quote is not a closing one', () => {
+    same('', '他笑了。', '“等到什么时候？”', '船长问。', '“到天亮！”');
+    same(' ', 'He rose.', '“Go.”', '‘Why?’', 'Nobody knew.');
+  });
+
   it('Hindi', () => same(' ', 'वह गया।', 'कौन?', 'कोई नहीं।'));
 
   it('hard-wrapped prose joins; a blank line always ends', () => {
@@ -81,6 +91,17 @@ describe('sentences', () => {
 
   it('headings and lists', () => {
     same('\n', '# Seals', 'The seal is worn.', '## Next', 'Order it.');
+    same(
+      '\n',
+      'LOG OF THE KITTIWAKE, OF ALDERMOUTH AND OF MARL',
+      'Voyage 31 went from the one harbour to the other',
+      'Master: I. Tollefsen',
+    );
+    same(
+      '\n',
+      '0540 Pilot on board, and nobody had seen him come up',
+      '06:15 Let go of the last line, which had been put on board in version\n4.11 of the old plan, and not in the newer one that was drawn up in\n1998 and first used by the master of the other ship on that evening at\n19:02 once more.',
+    );
     same('\n', 'Safety', 'Wear gloves when the hopper is open.', 'Cleaning', 'Use a brush.');
     same(
       '\n',
