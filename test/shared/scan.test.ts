@@ -112,7 +112,7 @@ describe.each(['sequential', 'tournament'] as const)('%s scan', (mode) => {
       }),
       { numRuns: 400 },
     );
-  });
+  }, 60_000);
 
   it('goes on from its JSON at any point, and does not mind how much input is at hand', () => {
     fc.assert(
@@ -128,7 +128,7 @@ describe.each(['sequential', 'tournament'] as const)('%s scan', (mode) => {
       ),
       { numRuns: 200 },
     );
-  });
+  }, 60_000);
 
   it('an empty text is over at once, with nothing kept', () => {
     const plan = scans[mode].plan(

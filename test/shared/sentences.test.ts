@@ -173,6 +173,6 @@ describe('sentences', () => {
       expect(pieces.map((p) => p.text).join('')).toBe(text);
       expect(pieces.every((p) => new TextEncoder().encode(p.text).length <= 800)).toBe(true);
     },
-    5_000,
+    20_000,
   );
 });
