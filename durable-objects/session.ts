@@ -43,8 +43,7 @@ export class Session extends DurableObject<SessionEnv> implements SessionApi {
 
   async describe(): Promise<SessionInfo | null> {
     if (!this.exists()) return null;
-    const now = Date.now();
-    if (now - this.row().used > TOUCH_MS) this.sql.exec('UPDATE session SET used = ?', now);
+    this.touch();
     return this.info();
   }
 
@@ -60,7 +59,9 @@ export class Session extends DurableObject<SessionEnv> implements SessionApi {
   }
 
   async append(document: string, upload: string, number: number, block: Block): Promise<boolean> {
-    return this.exists() && this.documents.append(document, upload, number, block, Date.now());
+    if (!this.exists()) return false;
+    this.touch();
+    return this.documents.append(document, upload, number, block, Date.now());
   }
 
   async finish(document: string, upload: string) {
@@ -117,7 +118,9 @@ export class Session extends DurableObject<SessionEnv> implements SessionApi {
   }
 
   async commit(commit: Commit) {
-    return this.exists() ? this.questions.commit(commit, Date.now()) : null;
+    if (!this.exists()) return null;
+    this.touch();
+    return this.questions.commit(commit, Date.now());
   }
 
   async survivors(question: string, round: number, from: number) {
@@ -145,6 +148,12 @@ export class Session extends DurableObject<SessionEnv> implements SessionApi {
     });
     // Renewals move deadlines back without touching the alarm; it then finds nothing due and sets itself anew.
     await this.ctx.storage.setAlarm(Math.max(at, Date.now() + LEASE_MS / 15));
+  }
+
+  /** A run or an upload that takes days is use as well. */
+  private touch(): void {
+    const now = Date.now();
+    if (now - this.row().used > TOUCH_MS) this.sql.exec('UPDATE session SET used = ?', now);
   }
 
   private exists(): boolean {
