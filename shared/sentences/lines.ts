@@ -62,7 +62,8 @@ export function breaksLine(
   let indent = 0;
   for (; k < to && isSpace(text.charCodeAt(k)); k++) {
     const c = text.charCodeAt(k);
-    if (c === 10 || c === 12 || c === 0x2029) return true;
+    if (c === 10 || c === 12 || c === 0x2028 || c === 0x2029) return true;
+    if (c === 13 && text.charCodeAt(k + 1) !== 10) return true;
     indent = c === 9 ? indent + 4 : indent + 1;
   }
   if (k >= to) return true;
