@@ -81,6 +81,19 @@ export class Layers {
     ]);
   }
 
+  /**
+   * x · Wᵀ for inputs whose rows differ by orders of magnitude. Activations share one int8 scale, and the first position's feed-forward
+   * activations are so large (it is the sink) that beside them all others would round to zero: each row is brought to its own maximum
+   * first, and back after.
+   */
+  private evenLinear(x: string, matrix: Tensor): string {
+    if (!this.int8) return this.linear(x, [matrix]);
+    const g = this.graph;
+    const largest = g.op('ReduceMax', [g.op('Abs', [x]), g.ints(-1)], { keepdims: 1 });
+    const scale = g.op('Max', [largest, g.float(1e-9)]);
+    return g.op('Mul', [this.linear(g.op('Div', [x, scale]), [matrix]), scale]);
+  }
+
   /** [1, T, heads · size] → [1, heads, T, size]. */
   heads(x: string, count: number): string {
     const g = this.graph;
@@ -121,8 +134,8 @@ export class Layers {
       this.model.weight(`${at}.post_attention_layernorm.weight`),
     );
     const [gate, up] = g.ops('Split', [both, g.ints(intermediate_size, intermediate_size)], 2, { axis: -1 });
-    const silu = g.op('Mul', [gate!, g.op('Sigmoid', [gate!])]);
-    const down = this.linear(g.op('Mul', [silu, up!]), [this.model.weight(`${at}.mlp.down_proj.weight`)]);
+    const silu = g.op('com.microsoft.QuickGelu', [gate!], { alpha: { float: 1 } });
+    const down = this.evenLinear(g.op('Mul', [silu, up!]), this.model.weight(`${at}.mlp.down_proj.weight`));
     return g.op('Add', [x, down]);
   }
 }
