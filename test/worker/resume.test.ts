@@ -66,7 +66,7 @@ describe.each(['sequential', 'tournament'])('a %s run', (mode) => {
     const expected = await outcome(whole.session, told[0]!.data.question, whole.document);
     expect(expected.status).toBe('completed');
 
-    for (const dieAt of [1, 7, 20, 33]) {
+    for (const dieAt of [1, 31, 45, 70]) {
       const { session, document } = await prepare(900);
       knobs.windows = 0;
       knobs.onWindow = async (n) => {

@@ -10,7 +10,7 @@ import type {
 import type { Outcome, Window } from '../../shared/scan/index.ts';
 
 /** Windows whose outcomes may wait for one commit, and how long: what a kill can cost. */
-const COMMIT_WINDOWS = 8;
+const COMMIT_WINDOWS = 32;
 const COMMIT_MS = 250;
 
 /** Another driver has the run, or it is over: this one has nothing more to say. */
