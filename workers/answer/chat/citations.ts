@@ -110,6 +110,8 @@ const codePoints = (text: string): number => {
 
 /** The sentence without the white space around it. */
 function wholeSentence(sentence: number, text: string): AnswerSpan {
-  const start = codePoints(text.slice(0, text.length - text.trimStart().length));
-  return { sentence, start, end: Math.max(start, codePoints(text.trimEnd())) };
+  const visible = text.trimStart();
+  if (visible === '') return { sentence, start: 0, end: codePoints(text) };
+  const start = codePoints(text) - codePoints(visible);
+  return { sentence, start, end: start + codePoints(visible.trimEnd()) };
 }
