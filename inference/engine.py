@@ -50,7 +50,7 @@ class Engine:
 
     def __init__(
         self, model: Any, tokenizer: Any, name: str = "model", prompt: str = "paper", max_window_tokens: int | None = None,
-        max_batch_tokens: int = 98304, fuse: bool = True, compiled: bool = False, graphs: bool = False, fp8: bool = False,
+        max_batch_tokens: int = 96256, fuse: bool = True, compiled: bool = False, graphs: bool = False, fp8: bool = False,
     ) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
         self.base = decoder(model)
@@ -146,15 +146,17 @@ class Engine:
         if heads not in self.head_tensors:
             self.head_tensors[heads] = torch.tensor(heads, device=self.device)
         static = self.compiled or self.graphs
+        pinned = self.device.type == "cuda"
         pending = []
         for batch in plan([len(w) for w in ids], self.max_batch_tokens, exact=not static):
             members, length = batch.indices, batch.length
             count = batch_size(len(members), length, self.max_batch_tokens) if static else len(members)
             wide = max(rows[i] for i in members)
             wide = -(-wide // ROW_BUCKET) * ROW_BUCKET if static else wide
-            tokens = torch.zeros(count, length, dtype=torch.long)
-            at = torch.zeros(count, wide, dtype=torch.long)
-            valid = torch.zeros(count, wide)
+            # pinned both ways: a copy of pageable memory would wait for the batch before it
+            tokens = torch.zeros(count, length, dtype=torch.long, pin_memory=pinned)
+            at = torch.zeros(count, wide, dtype=torch.long, pin_memory=pinned)
+            valid = torch.zeros(count, wide, pin_memory=pinned)
             for line, i in enumerate(members):
                 size = len(ids[i])
                 tokens[line, :size] = torch.tensor(ids[i])
@@ -162,9 +164,16 @@ class Engine:
                 valid[line, : rows[i]] = 1
             inputs = [x.to(self.device, non_blocking=True) for x in (tokens, at, valid)]
             run = self.replay if self.graphs and count * length <= GRAPH_TOKENS else self.forward
-            pending.append((members, run(*inputs, layer, heads)))
-        for members, out in pending:
-            # one copy to the host a batch, after every batch is under way
+            out = run(*inputs, layer, heads)
+            done = None
+            if pinned:
+                out = torch.empty(out.shape, pin_memory=True).copy_(out, non_blocking=True)
+                done = torch.cuda.Event()
+                done.record()
+            pending.append((members, out, done))
+        for members, out, done in pending:
+            if done is not None:
+                done.synchronize()
             for line, values in zip(members, out.tolist()):
                 results[line] = values[: len(ids[line])]
         if self.reader:

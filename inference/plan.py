@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BUCKETS = [64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048]
+BUCKETS = [64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1280, 1504, 1792, 2048]
 
 
 def bucket(length: int) -> int:

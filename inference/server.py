@@ -192,7 +192,7 @@ def main() -> None:
     options = parser.parse_args()
     engine = load(options.model, prompt=options.prompt, compiled=options.compile, graphs=options.compile, fp8=options.fp8)
     if options.compile:
-        engine.warm([(1, 512), (1, 1024), (1, 1536), (16, 1536)], sorted({engine.layer("middle"), engine.layer(None)}))
+        engine.warm([(1, 512), (1, 1024), (1, 1504), (16, 1504)], sorted({engine.layer("middle"), engine.layer(None)}))
     token = os.environ.get("SLUICE_TOKEN")
     if not token and options.host not in ("127.0.0.1", "localhost", "::1"):
         print("warning: no SLUICE_TOKEN: anyone who reaches this port may use the model", file=sys.stderr)

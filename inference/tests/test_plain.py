@@ -42,4 +42,4 @@ def test_plan_runs_every_window_once(exact):
         assert all(lengths[i] <= b.length for i in b.indices)
         assert len(b.indices) == 1 or len(b.indices) * b.length <= 8192
         assert batch_size(len(b.indices), b.length, 8192) >= len(b.indices)
-    assert bucket(1500) == 1536 and bucket(2049) == 2560
+    assert bucket(1500) == 1504 and bucket(2049) == 2560
