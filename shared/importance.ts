@@ -7,7 +7,8 @@
  * @returns a new array of the same length
  */
 export function convolvePhrases(importance: Float32Array, width: number): Float32Array {
-  if (!Number.isInteger(width) || width < 1) throw new RangeError(`phrase width ${width} is not a positive integer`);
+  if (!Number.isInteger(width) || width < 1)
+    throw new RangeError(`phrase width ${width} is not a positive integer`);
   const before = Math.floor(width / 2);
   const after = width - 1 - before;
   const n = importance.length;

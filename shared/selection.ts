@@ -37,7 +37,9 @@ export function rankSentences(scores: WindowScores, settings: ScanSettings): Ran
       );
     }
   }
-  return [...score].map(([index, value]) => ({ index, score: value })).sort((a, b) => b.score - a.score || a.index - b.index);
+  return [...score]
+    .map(([index, value]) => ({ index, score: value }))
+    .sort((a, b) => b.score - a.score || a.index - b.index);
 }
 
 /**

@@ -6,7 +6,12 @@ import type { TokenizedSentence } from './sentence.ts';
  *
  * @returns the count, or null when `ahead` ends before the budget does and `complete` is false
  */
-export function packWindow(ahead: TokenizedSentence[], budget: number, complete: boolean, atLeast = 1): number | null {
+export function packWindow(
+  ahead: TokenizedSentence[],
+  budget: number,
+  complete: boolean,
+  atLeast = 1,
+): number | null {
   let used = 0;
   for (let i = 0; i < ahead.length; i++) {
     used += ahead[i]!.tokens;
@@ -15,4 +20,5 @@ export function packWindow(ahead: TokenizedSentence[], budget: number, complete:
   return complete && ahead.length > 0 ? ahead.length : null;
 }
 
-export const totalTokens = (sentences: TokenizedSentence[]): number => sentences.reduce((sum, s) => sum + s.tokens, 0);
+export const totalTokens = (sentences: TokenizedSentence[]): number =>
+  sentences.reduce((sum, s) => sum + s.tokens, 0);
