@@ -1,0 +1,76 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { exportReader } from '../../reader/export/export.ts';
+import { readerFrom } from './node-reader.ts';
+
+const folder = join(import.meta.dirname, '../../../shared/reader-v0');
+const present = existsSync(join(folder, 'model.safetensors'));
+
+interface Golden {
+  context: string;
+  question: string;
+  input_ids: number[];
+  context_tokens: number;
+  importance: number[];
+  start_logits: number[];
+  end_logits: number[];
+}
+
+if (!present) console.warn('skipped the export tests: ../shared/reader-v0 is not on this machine');
+
+/** Figures of the training program in float32, beside those of the exported graphs. */
+describe.skipIf(!present)('the exporter', () => {
+  const golden = present ? (JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Golden[]) : [];
+  let exact: Awaited<ReturnType<typeof readerFrom>>;
+
+  beforeAll(async () => {
+    exact = await readerFrom(exportReader(folder, { fp32: true }));
+  }, 60_000);
+
+  const rowsOf = ({ input_ids, context_tokens }: Golden) =>
+    Array.from({ length: input_ids.length - context_tokens - 1 }, (_, i) => context_tokens + 1 + i);
+
+  const largest = (found: Float32Array, expected: number[]) =>
+    expected.reduce((max, x, i) => Math.max(max, Math.abs(x - found[i]!)), 0);
+
+  it('makes the ids of the training tokenizer', () => {
+    for (const { context, question, input_ids } of golden) {
+      const { tokenizer, manifest } = exact;
+      const { bos, question: asks, answer } = manifest.tokens;
+      const ids = [bos, ...tokenizer.encode(context), asks, ...tokenizer.encode(` ${question}`), answer];
+      expect(ids).toEqual(input_ids);
+    }
+  });
+
+  it('keeps the importance of the float32 model to 1e-4', async () => {
+    for (const g of golden) {
+      const { importance } = await exact.scan(g.input_ids, rowsOf(g));
+      expect(importance).toHaveLength(g.input_ids.length);
+      expect(largest(importance!, g.importance)).toBeLessThan(1e-4);
+    }
+  });
+
+  it('keeps the start and end scores of the float32 model', async () => {
+    for (const g of golden) {
+      const { start_logits, end_logits } = await exact.answer(g.input_ids, rowsOf(g));
+      // Scores reach 30 and the file holds four decimals.
+      expect(largest(start_logits!, g.start_logits)).toBeLessThan(1e-3);
+      expect(largest(end_logits!, g.end_logits)).toBeLessThan(1e-3);
+    }
+  });
+
+  it('computes the same with attention in blocks and over all pairs', async () => {
+    const full = await readerFrom(exportReader(folder, { fp32: true, fullAttention: true }));
+    for (const g of golden) {
+      const { importance } = await full.scan(g.input_ids, rowsOf(g));
+      expect(largest(importance!, g.importance)).toBeLessThan(1e-4);
+    }
+  });
+
+  it('writes the same bytes again', () => {
+    const [first, second] = [exportReader(folder), exportReader(folder)];
+    expect([...first.keys()]).toEqual([...second.keys()]);
+    for (const [name, bytes] of first) expect(Buffer.compare(bytes, second.get(name)!), name).toBe(0);
+  });
+});

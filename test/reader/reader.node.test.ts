@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { QuestionTooLong } from '../../shared/attention.ts';
+import { trimLongest } from '../../workers/attention/embedded/layout.ts';
+import { ReaderTokenizer } from '../../workers/attention/embedded/tokenizer.ts';
+import { readerFrom } from './node-reader.ts';
+
+const assets = join(import.meta.dirname, '../../reader/assets');
+const file = JSON.parse(readFileSync(join(assets, 'tokenizer.json'), 'utf8'));
+
+describe('the tokenizer', () => {
+  const tokenizer = new ReaderTokenizer(file);
+
+  it.each([
+    'The invoice for 12,500.75 was approved on March 4, 1931.\n',
+    "  it's we'LL  \n\n they've\tgone   3 ",
+    'naïve café, Straße',
+    '日本語の文。これはテストです！',
+    '👩‍👩‍👧 and ½ of ٣٤',
+    '<|bos|> spelled out <|answer|>',
+    'constructor __proto__ toString',
+    '',
+  ])('gives the ids of @huggingface/tokenizers: %j', (text) => {
+    const plain = new Tokenizer({ ...file, added_tokens: [] }, {});
+    const { ids } = plain.encode(text, { add_special_tokens: false });
+    expect(tokenizer.encode(text)).toEqual(ids);
+    expect(tokenizer.encode(text)).toEqual(ids);
+    const bytes = ids.reduce((sum, id) => sum + tokenizer.byteLength(id), 0);
+    expect(bytes).toBe(new TextEncoder().encode(text).length);
+  });
+});
+
+describe('a window over the limit', () => {
+  it('loses the tails of its longest sentences', () => {
+    expect(trimLongest([5, 40, 10, 60], 60)).toEqual([5, 22, 10, 22]);
+    expect(trimLongest([5, 6], 60)).toEqual([5, 6]);
+  });
+});
+
+describe('the embedded reader', () => {
+  let embedded: Awaited<ReturnType<typeof readerFrom>>;
+
+  beforeAll(async () => {
+    embedded = await readerFrom(assets);
+  }, 60_000);
+
+  const sentences = [
+    'A good deal of rain fell in the night. ',
+    'The invoice for the copper kettle was approved by Samuel Osei. ',
+    'The road to the mill was closed. ',
+  ];
+  const question = 'Who approved the invoice for the copper kettle?';
+
+  it('gives one importance a token and looks at the sentence that answers', async () => {
+    const { reader } = embedded;
+    const counts = await reader.countTokens(sentences);
+    const { windows } = await reader.score({ question, windows: [{ sentences }, { sentences }] });
+    expect(windows).toHaveLength(2);
+    const [window] = windows;
+    expect(window!.sentences.map(({ importance }) => importance.length)).toEqual(counts);
+    const mass = window!.sentences.map(({ importance }) => importance.reduce((sum, x) => sum + x, 0));
+    expect(mass.indexOf(Math.max(...mass))).toBe(1);
+    expect(window!.sink).toBeGreaterThanOrEqual(0);
+    expect(window!.sink + mass.reduce((a, b) => a + b)).toBeLessThanOrEqual(1.001);
+  });
+
+  it('scores a window longer than it takes', async () => {
+    const long = [...sentences, `${'so on and '.repeat(2000)}.`];
+    const { windows } = await embedded.reader.score({ question, windows: [{ sentences: long }] });
+    const lengths = windows[0]!.sentences.map(({ importance }) => importance.length);
+    const total = lengths.reduce((a, b) => a + b);
+    expect(total).toBeLessThanOrEqual(embedded.manifest.max_window_tokens);
+    expect(lengths.slice(0, 3)).toEqual(await embedded.reader.countTokens(sentences));
+  });
+
+  it('answers with an exact span', async () => {
+    const { found, text, spans, confidence } = await embedded.reader.answer({
+      question,
+      evidence: sentences,
+    });
+    expect({ found, text }).toEqual({ found: true, text: 'Samuel Osei' });
+    expect(spans).toHaveLength(1);
+    const [{ sentence, start, end }] = spans as [(typeof spans)[0]];
+    expect([...sentences[sentence]!].slice(start, end).join('')).toBe(text);
+    expect(confidence).toBeGreaterThan(0.5);
+  });
+
+  it('finds nothing in no evidence', async () => {
+    const { found, text, spans } = await embedded.reader.answer({ question, evidence: [] });
+    expect({ found, text, spans }).toEqual({ found: false, text: '', spans: [] });
+  });
+
+  it('refuses a question that is too long', async () => {
+    const asked = embedded.reader.score({ question: 'why '.repeat(200), windows: [{ sentences }] });
+    await expect(asked).rejects.toThrow(QuestionTooLong);
+  });
+});

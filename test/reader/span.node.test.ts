@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { bestSpan, codePoints } from '../../workers/answer/span.ts';
+
+describe('the best span', () => {
+  const scores = (...values: number[]) => Float32Array.from(values);
+
+  it('ends at or after its start', () => {
+    expect(bestSpan(scores(0, 0, 9), scores(9, 0, 1), [0, 0, 0], 64)).toMatchObject({ first: 2, last: 2 });
+  });
+
+  it('crosses into the next sentence but no further', () => {
+    const [starts, ends] = [scores(5, 0, 0), scores(0, 4, 9)];
+    expect(bestSpan(starts, ends, [0, 1, 1], 64)).toMatchObject({ first: 0, last: 2 });
+    expect(bestSpan(starts, ends, [0, 1, 2], 64)).toMatchObject({ first: 0, last: 1 });
+  });
+
+  it('is no longer than the limit', () => {
+    expect(bestSpan(scores(5, 0, 0), scores(0, 1, 9), [0, 0, 0], 2)).toMatchObject({ first: 1, last: 2 });
+  });
+});
+
+describe('code points of tokens', () => {
+  it('follows bytes through wide characters', () => {
+    // é is 2 bytes, 語 3, 👩 4.
+    expect(codePoints('aé語👩z', [1, 2, 3, 4, 1], 1, 4)).toEqual({ start: 1, end: 4 });
+  });
+
+  it('takes the whole character that a token cuts', () => {
+    // 語 in three tokens of a byte each.
+    expect(codePoints('a語z', [1, 1, 1, 1, 1], 2, 3)).toEqual({ start: 1, end: 2 });
+  });
+});
