@@ -1,0 +1,66 @@
+"""Reference figures for other implementations: input ids, importance and span logits of three windows in float32, from the
+bf16-rounded weights; compared with the stock Hugging Face Qwen3 where transformers is installed.
+
+golden.py MODEL_FOLDER writes MODEL_FOLDER/golden.json.
+"""
+import json, os, sys
+import torch
+from train import Cfg, Reader, rope_tables, retrieval_probs, pointers, hf_name, dev, END
+
+CASES = [
+ ("The harbour was quiet. Marta Lindqvist was born in Bergen on March 4, 1931. Nobody came to the pier before noon. The old lantern had been green once. ", "Where was Marta Lindqvist born?"),
+ ("A good deal of rain fell in the night. The invoice for the copper kettle was approved by Samuel Osei. The road to the mill was closed. ", "Who approved the invoice for the copper kettle?"),
+ (" ".join(["Ships passed the lighthouse without a sound, and the keeper wrote their names in his book."] * 30) + " The password for the archive system is velvet-compass-4417. " + " ".join(["The wind turned to the north in the evening."] * 40) + " ", "What is the password for the archive system?"),
+]
+
+
+def load(d):
+    from safetensors.torch import load_file
+    sd = load_file(f"{d}/model.safetensors")
+    c = Cfg(); m = Reader(c)
+    m.load_state_dict({k: sd[hf_name(k)].float() for k in m.state_dict()})
+    return m.to(dev).float().eval(), c
+
+
+@torch.no_grad()
+def run(m, c, tok, out, log):
+    m = m.eval()
+    old = torch.get_float32_matmul_precision(); torch.set_float32_matmul_precision("highest")
+    res = []
+    for ctx, q in CASES:
+        ci, qi = tok.encode(ctx, add_special_tokens=False).ids, tok.encode(" " + q, add_special_tokens=False).ids
+        ids = [0] + ci + [2] + qi + [3]
+        n = len(ids); T = (n + 127) // 128 * 128
+        x = torch.zeros(1, T, dtype=torch.long, device=dev); x[0, :n] = torch.tensor(ids)
+        cos, sin = [t.to(dev) for t in rope_tables(T, c.hd, c.theta)]
+        h, rq, rk = m.trunk(x, cos, sin)
+        rows = torch.arange(n - len(qi) - 2, n, device=dev)[None]
+        pooled = retrieval_probs(rq, rk, rows, c)[0, :, :n].mean(0)
+        lg = pointers(m, h, torch.tensor([n - 1], device=dev))[0, :, :n]
+        nxt = (h[0, 1:9] @ m.emb.weight.T).argmax(-1).tolist()
+        a, b = lg[0, 1:1 + len(ci)], lg[1, 1 + END:1 + END + len(ci)]
+        sc = (a[:, None] + b[None]).masked_fill(~torch.ones(len(ci), len(ci), device=dev, dtype=torch.bool).triu().tril(24), -1e9)
+        s, e = divmod(sc.flatten().argmax().item(), len(ci))
+        res.append(dict(context=ctx, question=q, input_ids=ids, context_tokens=len(ci), importance=[round(v, 7) for v in pooled.tolist()], start_logits=[round(v, 4) for v in lg[0].tolist()], end_logits=[round(v, 4) for v in lg[1].tolist()], answer=tok.decode(ci[s:e + 1]).strip(), greedy_next_1_8=nxt))
+        log("golden:", q, "->", res[-1]["answer"], "| sink", round(pooled[0].item(), 3))
+    json.dump(res, open(f"{out}/golden.json", "w"))
+    try:
+        from transformers import AutoConfig, Qwen3ForCausalLM
+        cfg = AutoConfig.from_pretrained(out); cfg._attn_implementation = "eager"
+        hf = Qwen3ForCausalLM(cfg)
+        miss = hf.load_state_dict({hf_name(k): v for k, v in m.state_dict().items() if not k.startswith("p")}, strict=False)
+        hf = hf.float().to(dev).eval()
+        for r in res:
+            o = hf(torch.tensor([r["input_ids"]], device=dev), output_attentions=True)
+            n = len(r["input_ids"]); k = n - r["context_tokens"] - 1
+            pooled = o.attentions[2][0][:, n - k:].mean((0, 1))
+            log("transformers: largest difference", (pooled.cpu() - torch.tensor(r["importance"])).abs().max().item(), "next", o.logits[0, 1:9].argmax(-1).tolist() == r["greedy_next_1_8"], miss.missing_keys, miss.unexpected_keys)
+    except Exception as e:   # the figures above stand without it
+        log("transformers not compared:", repr(e)[:200])
+    torch.set_float32_matmul_precision(old)
+
+
+if __name__ == "__main__":
+    from tokenizers import Tokenizer
+    model, cfg = load(sys.argv[1])
+    run(model, cfg, Tokenizer.from_file(f"{sys.argv[1]}/tokenizer.json"), sys.argv[1], print)
