@@ -143,7 +143,7 @@ const measureInWorker =
       if (!response.ok) throw new Error(await response.text());
       return response.text();
     };
-    await send('/', { method: 'POST', body: bytes.slice() });
+    await send('/', { method: 'POST', body: new Uint8Array(bytes) });
     return shortest((tokens) => send(`/?tokens=${tokens}&rows=${ROWS}`), lengths, times);
   };
 

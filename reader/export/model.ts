@@ -23,7 +23,7 @@ export interface ReaderConfig {
     max_question_tokens: number;
     max_window_tokens: number;
     /** Turns the span's score into a probability; measured after training. */
-    answer?: { temperature: number; threshold: number };
+    answer?: { bias: number; temperature: number; threshold: number };
   };
 }
 

@@ -49,7 +49,7 @@ describe.skipIf(!present)('the exporter', () => {
       expect(importance).toHaveLength(g.input_ids.length);
       expect(largest(importance!, g.importance)).toBeLessThan(1e-4);
     }
-  });
+  }, 60_000);
 
   it('keeps the start and end scores of the float32 model', async () => {
     for (const g of golden) {
@@ -58,7 +58,7 @@ describe.skipIf(!present)('the exporter', () => {
       expect(largest(start_logits!, g.start_logits)).toBeLessThan(1e-3);
       expect(largest(end_logits!, g.end_logits)).toBeLessThan(1e-3);
     }
-  });
+  }, 60_000);
 
   it('computes the same with attention in blocks and over all pairs', async () => {
     const full = await readerFrom(exportReader(folder, { fp32: true, fullAttention: true }));
@@ -66,11 +66,11 @@ describe.skipIf(!present)('the exporter', () => {
       const { importance } = await full.scan(g.input_ids, rowsOf(g));
       expect(largest(importance!, g.importance)).toBeLessThan(1e-4);
     }
-  });
+  }, 60_000);
 
   it('writes the same bytes again', () => {
     const [first, second] = [exportReader(folder), exportReader(folder)];
     expect([...first.keys()]).toEqual([...second.keys()]);
     for (const [name, bytes] of first) expect(Buffer.compare(bytes, second.get(name)!), name).toBe(0);
-  });
+  }, 60_000);
 });

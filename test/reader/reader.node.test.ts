@@ -39,7 +39,7 @@ describe('a window over the limit', () => {
   });
 });
 
-describe('the embedded reader', () => {
+describe('the embedded reader', { timeout: 60_000 }, () => {
   let embedded: Awaited<ReturnType<typeof readerFrom>>;
 
   beforeAll(async () => {

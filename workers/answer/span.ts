@@ -34,8 +34,9 @@ export async function answerSpan(
   const owner = lengths.flatMap((length, sentence) => new Array<number>(length).fill(sentence));
   const best = bestSpan(starts.subarray(1), ends.subarray(1), owner, manifest.answer.max_tokens);
   const margin = best.score - (starts[0]! + ends[0]!);
-  const confidence = 1 / (1 + Math.exp(-margin / manifest.answer.temperature));
-  if (confidence < manifest.answer.threshold) return nothing(confidence);
+  const { bias, temperature, threshold } = manifest.answer;
+  const confidence = 1 / (1 + Math.exp((bias - margin) / temperature));
+  if (confidence < threshold) return nothing(confidence);
   const spans = locate(best, owner, lengths, (sentence) => ({
     text: evidence[sentence]!,
     bytes: ids[sentence]!.map((id) => tokenizer.byteLength(id)),

@@ -14,7 +14,8 @@ export interface Manifest {
   answer: {
     /** Longest answer. */
     max_tokens: number;
-    /** Divides the score of the best span over "not answered" before the logistic function. */
+    /** Confidence is logistic((margin - bias) / temperature), margin the best span's score less that of "not answered". */
+    bias: number;
     temperature: number;
     /** Answers below this probability count as not found. */
     threshold: number;
