@@ -15,6 +15,7 @@ export default defineConfig({
         test: { name: 'worker', include: ['test/worker/**/*.test.ts'] },
       },
       { test: { name: 'shared', include: ['test/shared/**/*.test.ts'] } },
+      { test: { name: 'endpoint', include: ['test/endpoint/**/*.test.ts'] } },
       {
         test: {
           name: 'reader',
