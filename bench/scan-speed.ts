@@ -34,7 +34,9 @@ export async function scanSpeed(argv: string[]): Promise<void> {
     },
   });
   const lengths = values.tokens.split(',').map(Number);
-  const graphs = new Map([['scan', new Uint8Array(readFileSync(join(values.assets, 'scan.onnx')))]]);
+  const graphs = new Map<string, Uint8Array>([
+    ['scan', new Uint8Array(readFileSync(join(values.assets, 'scan.onnx')))],
+  ]);
   if (values.model)
     graphs.set('full attention', exportReader(values.model, { fullAttention: true }).get('scan.onnx')!);
   const manifest = JSON.parse(readFileSync(join(values.assets, 'manifest.json'), 'utf8')) as Manifest;
