@@ -26,7 +26,7 @@ export async function post(connection: Connection, body: object, signal: AbortSi
     // A client a call: its fetch notes the headers that the library's errors leave out.
     const client = new InferenceClient(connection.token ?? '', { endpointUrl: connection.url });
     // The library would repeat a 503 without pause or end.
-    const options = { retry_on_error: true, fetch: noting(connection, reply), signal };
+    const options = { retry_on_error: false, fetch: noting(connection, reply), signal };
     const data: unknown = await client.request({ ...body } as { inputs: unknown }, options);
     // Anything but JSON comes back as a Blob.
     if (data instanceof Blob) throw new BackendProtocol('it is not JSON');
@@ -64,7 +64,7 @@ export async function* chat(
     });
     const { model, ...rest } = request;
     const args = { ...rest, temperature: 0, ...(model === undefined ? {} : { model }) };
-    const options = { retry_on_error: true, fetch: noting(connection, reply), signal };
+    const options = { retry_on_error: false, fetch: noting(connection, reply), signal };
     for await (const chunk of client.chatCompletionStream(args, options)) {
       const piece = chunk.choices?.[0]?.delta?.content;
       if (typeof piece === 'string' && piece !== '') yield piece;
