@@ -8,6 +8,7 @@ question rows' Q exist; nothing above it is computed. On a GPU, compiled layers 
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from wire import RequestError, check_score, encode_half
 
 GRAPH_TOKENS = 4096
 ROW_BUCKET = 16
+MAX_GRAPHS = 64
 
 
 def load(path: str, device: str | None = None, dtype: torch.dtype | None = None, **options: Any) -> "Engine":
@@ -120,6 +122,8 @@ class Engine:
         """The same through a CUDA graph, captured at the first window of a shape: launches cost nothing after that."""
         key = (tuple(ids.shape), rows.shape[1], layer, heads)
         if key not in self.captured:
+            if len(self.captured) >= MAX_GRAPHS:
+                self.captured.pop(next(iter(self.captured)))
             inputs = [x.clone() for x in (ids, rows, valid)]
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
@@ -128,7 +132,8 @@ class Engine:
                     self.forward(*inputs, layer, heads)
             torch.cuda.current_stream().wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # thread_local: an answer may be generating on another thread
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 out = self.forward(*inputs, layer, heads)
             self.captured[key] = (graph, inputs, out)
         graph, inputs, out = self.captured[key]
@@ -213,6 +218,10 @@ class Engine:
                 if i < 0:
                     continue
                 sink = value[0]
+                if not math.isfinite(sum(value)):
+                    answers[n] = RequestError("not_finite", "the model's attention is not finite at this precision").body()
+                if "error" in answers[n]:
+                    continue
                 if (n, i) in twins:
                     value = calibrated(value, window, *twins[(n, i)], mean=self.reader is not None)
                 dealt = by_sentence(window, value)

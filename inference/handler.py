@@ -34,6 +34,8 @@ class EndpointHandler:
             inputs = data.get("inputs", data)
             if not isinstance(inputs, dict):
                 raise RequestError("invalid_request", "inputs must be an object")
+            if not all(isinstance(x.get("parameters") or {}, dict) for x in (inputs, data)):
+                raise RequestError("invalid_request", "parameters must be an object")
             parameters = {**(inputs.get("parameters") or {}), **(data.get("parameters") or {})}
             task = inputs.get("task") or parameters.pop("task", "score")
             if task == "describe":

@@ -34,6 +34,7 @@ def test_handler_errors_are_bodies(engine):
     assert handler({"inputs": BODY, "parameters": {"layer": 99}})["error"] == {
         "code": "invalid_request", "message": "layer must be below 4", "retryable": False
     }
+    assert handler({"inputs": BODY, "parameters": [1]})["error"]["code"] == "invalid_request"
     assert handler({"inputs": {"task": "describe"}})["layers"] == 4
     assert handler({"inputs": {**BODY, "question": "why " * 2000}})["error"]["code"] == "question_too_long"
 
@@ -44,6 +45,13 @@ def test_calibrated_and_merged_requests(engine):
     assert merged[0] == engine.score(BODY) or merged[0]["windows"][0].keys() == engine.score(BODY)["windows"][0].keys()
     assert merged[1]["windows"][0]["sentences"] != merged[0]["windows"][0]["sentences"]
     assert merged[2]["error"]["code"] == "invalid_request"
+
+
+def test_attention_that_is_not_finite_is_an_error(engine):
+    broken = small_model("qwen2")
+    broken.model.layers[0].mlp.down_proj.weight.data.fill_(float("nan"))
+    out = Engine(broken, small_tokenizer()).score(BODY)
+    assert out["error"]["code"] == "not_finite" and not out["error"]["retryable"]
 
 
 def test_answers_stream(engine):
