@@ -14,6 +14,7 @@ export default defineConfig({
         ],
         test: { name: 'worker', include: ['test/worker/**/*.test.ts'] },
       },
+      { test: { name: 'ask', include: ['test/ask/**/*.test.ts'], hookTimeout: 60_000 } },
       { test: { name: 'shared', include: ['test/shared/**/*.test.ts'] } },
       { test: { name: 'endpoint', include: ['test/endpoint/**/*.test.ts'] } },
       {

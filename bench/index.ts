@@ -3,7 +3,8 @@ import { cpus } from 'node:os';
 // npm run bench -- NAME [options]: every figure in the README is printed by one of these.
 const benchmarks: Record<string, () => Promise<{ main(argv: string[]): Promise<void> }>> = {
   nih: () => import('./nih.ts'),
-  speed: () => import('./scan-speed.ts'),
+  speed: async () => ({ main: (await import('./scan-speed.ts')).scanSpeed }),
+  parity: async () => ({ main: (await import('./reader-parity.ts')).readerParity }),
   memory: () => import('./memory.ts'),
   edge: () => import('./edge.ts'),
   kill: () => import('./kill.ts'),
