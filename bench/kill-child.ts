@@ -4,6 +4,8 @@ import { buried, byteStream, haystack } from './text.ts';
 
 // FOLDER TOKENS MODE [SESSION QUESTION]: asks, or goes on with a question asked before; prints a JSON line an event.
 const [folder = '', tokens = '', mode = '', session, question] = process.argv.slice(2);
+// The parent stops reading when it has seen enough.
+process.stdout.on('error', () => process.exit());
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const client = new Client(await inProcess(await startWorker(folder)));
