@@ -37,10 +37,11 @@ export async function answerSpan(
   const { bias, temperature, threshold } = manifest.answer;
   const confidence = 1 / (1 + Math.exp((bias - margin) / temperature));
   if (confidence < threshold) return nothing(confidence);
-  const spans = locate(best, owner, lengths, (sentence) => ({
+  const located = locate(best, owner, lengths, (sentence) => ({
     text: evidence[sentence]!,
     bytes: ids[sentence]!.map((id) => tokenizer.byteLength(id)),
   }));
+  const spans = located.map((span) => wholeWords(span, evidence[span.sentence]!));
   const text = spans.map(({ sentence, start, end }) => slice(evidence[sentence]!, start, end)).join('');
   return text ? { found: true, text, confidence, spans } : nothing(0);
 }
@@ -61,6 +62,21 @@ export function bestSpan(
     }
   }
   return best;
+}
+
+/**
+ * The span widened to whole words. A causal model can't know at a token that the word goes on behind it, so long numbers and names lose
+ * their ends. Scripts without spaces between words are left as they are.
+ */
+export function wholeWords(span: AnswerSpan, text: string): AnswerSpan {
+  const characters = [...text];
+  const inWord = (at: number) =>
+    /^[\p{L}\p{M}\p{N}]$/u.test(characters[at] ?? '') &&
+    !/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]$/u.test(characters[at]!);
+  let { start, end } = span;
+  while (start > 0 && inWord(start) && inWord(start - 1)) start--;
+  while (end < characters.length && inWord(end - 1) && inWord(end)) end++;
+  return { ...span, start, end };
 }
 
 /** A span of tokens as code points of its sentences, without the white space around it. */
