@@ -8,9 +8,11 @@ import { squadWindows } from './reader-windows.ts';
 export async function readerParity(argv: string[]): Promise<void> {
   const { values } = parseArgs({
     args: argv,
-    options: { model: { type: 'string' }, windows: { type: 'string', default: '500' } },
+    options: {
+      model: { type: 'string', default: 'reader/weights' },
+      windows: { type: 'string', default: '500' },
+    },
   });
-  if (!values.model) throw new Error('--model DIR: the folder of model.safetensors');
   const windows = squadWindows(Number(values.windows), 3600);
   if (!windows) {
     console.log('skipped: ../shared/data/dev is not on this machine');

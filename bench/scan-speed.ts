@@ -28,7 +28,7 @@ export async function scanSpeed(argv: string[]): Promise<void> {
     args: argv,
     options: {
       assets: { type: 'string', default: join(import.meta.dirname, '../reader/assets') },
-      model: { type: 'string' },
+      model: { type: 'string', default: 'reader/weights' },
       tokens: { type: 'string', default: '512,1024,2048' },
       times: { type: 'string', default: '15' },
     },

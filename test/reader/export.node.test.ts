@@ -1,11 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { exportReader } from '../../reader/export/export.ts';
 import { readerFrom } from './node-reader.ts';
 
-const folder = join(import.meta.dirname, '../../../shared/reader-v0');
-const present = existsSync(join(folder, 'model.safetensors'));
+const folder = join(import.meta.dirname, '../../reader/weights');
 
 interface Golden {
   context: string;
@@ -17,11 +16,9 @@ interface Golden {
   end_logits: number[];
 }
 
-if (!present) console.warn('skipped the export tests: ../shared/reader-v0 is not on this machine');
-
 /** Figures of the training program in float32, beside those of the exported graphs. */
-describe.skipIf(!present)('the exporter', () => {
-  const golden = present ? (JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Golden[]) : [];
+describe('the exporter', () => {
+  const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Golden[];
   let exact: Awaited<ReturnType<typeof readerFrom>>;
 
   beforeAll(async () => {
@@ -72,5 +69,9 @@ describe.skipIf(!present)('the exporter', () => {
     const [first, second] = [exportReader(folder), exportReader(folder)];
     expect([...first.keys()]).toEqual([...second.keys()]);
     for (const [name, bytes] of first) expect(Buffer.compare(bytes, second.get(name)!), name).toBe(0);
+    for (const [name, bytes] of first) {
+      const shipped = readFileSync(join(folder, '../assets', name));
+      expect(Buffer.compare(bytes, shipped), `reader/assets/${name}`).toBe(0);
+    }
   }, 60_000);
 });
