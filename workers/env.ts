@@ -8,6 +8,13 @@ export interface Env {
   RUNS: Queue<RunMessage>;
   /** The embedded reader's files. */
   ASSETS: Fetcher;
+  /** An attention endpoint (inference/); none: the embedded reader. */
+  ATTENTION_URL?: string;
+  ATTENTION_TOKEN?: string;
+  /** An OpenAI-compatible chat endpoint or a model of the Hugging Face router; neither: the embedded reader's spans. */
+  ANSWER_URL?: string;
+  ANSWER_MODEL?: string;
+  ANSWER_TOKEN?: string;
 }
 
 /** What reads attention and answers; the composition decides which. */
