@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AskResult, Client } from '../cli/client.ts';
+import { Client } from '../cli/client.ts';
 import { inProcess, startWorker } from '../cli/worker.ts';
+import type { AskResult } from '../durable-objects/types.ts';
 
 /** Runs `work` against a fresh Worker whose state is thrown away afterwards. */
 export async function withWorker<T>(work: (client: Client) => Promise<T>, entry?: string): Promise<T> {

@@ -2,8 +2,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
+import type { AskResult } from '../durable-objects/types.ts';
 import { type Arguments, BadArguments, parseArguments, usage } from './arguments.ts';
-import { type AskResult, Client, Problem } from './client.ts';
+import { Client, Problem } from './client.ts';
 import { type CitationInContext, formatBytes, formatNumber, Progress, renderResult } from './render.ts';
 import { inProcess, startWorker } from './worker.ts';
 

@@ -8,23 +8,6 @@ export interface RunEvent {
   data: any;
 }
 
-export interface Citation {
-  document: string;
-  /** Code points of the document's text. */
-  start: number;
-  end: number;
-  exact: string;
-}
-
-export interface AskResult {
-  answer: string;
-  found: boolean;
-  confidence: number;
-  citations: Citation[];
-  read: { windows: number; sentences: number; bytes: number };
-  seconds: number;
-}
-
 /** The server's problem details (RFC 9457), as one message. */
 export class Problem extends Error {}
 

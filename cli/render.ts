@@ -1,4 +1,4 @@
-import type { AskResult, Citation } from './client.ts';
+import type { AskResult, Citation } from '../durable-objects/types.ts';
 
 const terminal = (stream: NodeJS.WriteStream) => stream.isTTY === true && process.env.NO_COLOR === undefined;
 const paint = (code: number, text: string) =>
