@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { parseEnv } from 'node:util';
 import { createChatAnswerer, huggingFaceChat } from '../workers/answer/chat/index.ts';
 import {
   BackendError,
@@ -7,20 +5,9 @@ import {
   BackendWarming,
   createEndpointBackend,
 } from '../workers/attention/endpoint/index.ts';
+import { readVariables, type Variables } from './variables.ts';
 
 // `npm run doctor`: says what is configured and whether it answers. Shows hosts and models, never a token.
-
-const VARIABLES = ['ATTENTION_URL', 'ATTENTION_TOKEN', 'ANSWER_URL', 'ANSWER_MODEL', 'ANSWER_TOKEN'] as const;
-type Variables = Partial<Record<(typeof VARIABLES)[number], string>>;
-
-/** .dev.vars is where wrangler keeps local secrets; the environment wins. */
-async function readVariables(): Promise<Variables> {
-  const file = await readFile('.dev.vars', 'utf8').catch(() => '');
-  const all: Record<string, string | undefined> = { ...parseEnv(file), ...process.env };
-  return Object.fromEntries(
-    VARIABLES.flatMap((name) => (all[name]?.trim() ? [[name, all[name].trim()]] : [])),
-  );
-}
 
 interface Finding {
   ok: boolean;

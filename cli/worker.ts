@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { build, stop } from 'esbuild';
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare';
 import { type Fetch, fetchFrom } from './http.ts';
+import { readVariables } from './variables.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const wasm = 'ort-wasm-simd-threaded.wasm';
@@ -58,9 +59,11 @@ export async function startWorker(folder: string, entry = 'workers/index.ts'): P
     compatibilityFlags: ['nodejs_compat'],
     cf: false,
     durableObjects: { SESSIONS: { className: 'Session', useSQLite: true } },
+    // The same variables that a deployed Worker has: see workers/env.ts.
+    bindings: { ...(await readVariables()) },
     resourcePersistencePath: resolve(folder),
     queueProducers: { RUNS: 'sluice-runs' },
-    queueConsumers: { 'sluice-runs': { maxBatchSize: 1, maxBatchTimeout: 0, maxRetries: 10 } },
+    queueConsumers: { 'sluice-runs': { maxBatchSize: 1, maxBatchTimeout: 0, maxRetries: 100 } },
     serviceBindings: { ASSETS: { disk: { path: join(root, 'reader/assets'), writable: false } } },
   });
   const miniflare = new Miniflare(options);

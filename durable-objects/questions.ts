@@ -108,14 +108,11 @@ export class Questions {
     );
   }
 
-  release(id: string, lease: string, now: number): boolean {
+  /** @param due when the alarm should look after the run, if nobody has claimed it by then */
+  release(id: string, lease: string, due: number): boolean {
     return (
-      this.sql.exec(
-        'UPDATE question SET lease = NULL, due = ? WHERE id = ? AND lease = ?',
-        now + LEASE_MS,
-        id,
-        lease,
-      ).rowsWritten > 0
+      this.sql.exec('UPDATE question SET lease = NULL, due = ? WHERE id = ? AND lease = ?', due, id, lease)
+        .rowsWritten > 0
     );
   }
 
@@ -134,12 +131,12 @@ export class Questions {
       );
     }
     // A round reads the survivors of the one before; older ones have served.
-    const oldest = commit.end ? Number.MAX_SAFE_INTEGER : commit.state.scan.round - 1;
+    const oldest = commit.end ? Number.MAX_SAFE_INTEGER : (commit.state?.scan.round ?? 0) - 1;
     this.sql.exec('DELETE FROM survivor WHERE question = ? AND round < ?', row.id, oldest);
     const events = this.record(row.id, row.events, commit.events);
     this.sql.exec(
       'UPDATE question SET version = version + 1, state = ?, status = ?, result = ?, lease = ?, due = ?, takeovers = 0, events = ? WHERE id = ?',
-      JSON.stringify(commit.state),
+      commit.state && JSON.stringify(commit.state),
       commit.end?.status ?? 'running',
       commit.end ? JSON.stringify(commit.end.result) : null,
       commit.end ? null : commit.lease,

@@ -113,8 +113,12 @@ export class Session extends DurableObject<SessionEnv> implements SessionApi {
   }
 
   async handOver(question: string, lease: string): Promise<void> {
-    if (!this.exists() || !this.questions.release(question, lease, Date.now())) return;
+    if (!this.exists() || !this.questions.release(question, lease, Date.now() + LEASE_MS)) return;
     await this.env.RUNS.send({ session: this.row().id, question });
+  }
+
+  async rest(question: string, lease: string, milliseconds: number): Promise<void> {
+    if (this.exists()) this.questions.release(question, lease, Date.now() + milliseconds + LEASE_MS);
   }
 
   async commit(commit: Commit) {

@@ -128,7 +128,8 @@ export interface Commit {
   lease: string;
   /** The version that this commit follows; any other is refused. */
   version: number;
-  state: RunState;
+  /** Null when the run ended before its first step. */
+  state: RunState | null;
   /** Survivors of round `round`, from position `first` on. */
   survivors: { round: number; first: number; sentences: TokenizedSentence[] }[];
   events: NewEvent[];
@@ -156,6 +157,8 @@ export interface SessionApi {
   renew(question: string, lease: string): Promise<boolean>;
   /** Gives the lease back; the queue goes on with the run. */
   handOver(question: string, lease: string): Promise<void>;
+  /** Gives the lease back; the caller comes again after so long, or the alarm looks after the run a little later. */
+  rest(question: string, lease: string, milliseconds: number): Promise<void>;
   commit(commit: Commit): Promise<StoredEvent[] | null>;
   survivors(question: string, round: number, from: number): Promise<TokenizedSentence[]>;
 }

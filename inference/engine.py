@@ -88,6 +88,8 @@ class Engine:
             "retrieval_heads": self.head_list,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": self.device.type,
+            # a CPU gains nothing from batches, and a large payload would outlast the client's patience
+            "windows_at_once": 64 if self.device.type == "cuda" else 1,
             "answers": self.reader is None,
         }
 

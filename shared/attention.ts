@@ -19,6 +19,8 @@ export interface BackendDescription {
   /** Longest question in tokens. */
   max_question_tokens: number;
   settings: ScanSettings;
+  /** Windows that it likes to get in one request, where they do not depend on each other; 1 when left out. */
+  windows_at_once?: number;
 }
 
 export interface ScoreRequest {
@@ -60,7 +62,15 @@ export interface Answer {
 }
 
 export interface Answerer {
-  answer(request: { question: string; evidence: string[] }): Promise<Answer>;
+  /**
+   * @param request `onDelta` hears the text piece by piece where the model writes it so; the answer returned has the last word
+   */
+  answer(request: {
+    question: string;
+    evidence: string[];
+    onDelta?: (text: string) => void;
+    signal?: AbortSignal;
+  }): Promise<Answer>;
 }
 
 /** The question has more tokens than the model takes. */

@@ -20,12 +20,15 @@ function compose(env: Env): Reader {
   const attention: AttentionBackend = env.ATTENTION_URL
     ? createEndpointBackend({
         url: env.ATTENTION_URL,
+        // A run tells its listener that the model is starting, and rests: it does not wait in here.
+        warmingPatienceMs: 0,
         ...(env.ATTENTION_TOKEN && { token: env.ATTENTION_TOKEN }),
       })
     : embedded;
   const answerer: Answerer =
     env.ANSWER_URL || env.ANSWER_MODEL
       ? createChatAnswerer({
+          warmingPatienceMs: 0,
           model: huggingFaceChat({
             ...(env.ANSWER_URL && { url: env.ANSWER_URL }),
             ...(env.ANSWER_MODEL && { model: env.ANSWER_MODEL }),

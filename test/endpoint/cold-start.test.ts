@@ -6,7 +6,12 @@ const MINUTES = 60_000;
 const windows = Array.from({ length: 40 }, () => ({ sentences: ['A sentence of some length.'] }));
 
 /** An endpoint that answers 503 until `warmAt`, on a clock of its own. */
-function coldEndpoint(warmAt: number, random: () => number, onWarming = (_: number) => {}) {
+function coldEndpoint(
+  warmAt: number,
+  random: () => number,
+  onWarming = (_: number) => {},
+  warmingPatienceMs = 30_000,
+) {
   const timing = fakeTiming(random);
   const calls: number[] = [];
   const fetch = async (_: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
@@ -24,18 +29,26 @@ function coldEndpoint(warmAt: number, random: () => number, onWarming = (_: numb
     timing,
     maxWindows: 4,
     onWarming,
+    warmingPatienceMs,
   });
   return { backend, timing, calls };
 }
 
 describe('a cold start of five minutes', () => {
   // The least and the greatest luck of the jitter, and the middle.
-  test.each([0, 0.5, 0.999])('costs at most 20 calls and loses no answer (jitter %d)', async (luck) => {
+  // With patience inside the client, and as runs have it: they rest and come back.
+  test.each(
+    [0, 0.5, 0.999].flatMap((luck) => [
+      [luck, 30_000],
+      [luck, 0],
+    ]),
+  )('costs at most 20 calls and loses no answer (jitter %d, patience %d ms)', async (luck, patience) => {
     let warned = 0;
     const { backend, timing, calls } = coldEndpoint(
       5 * MINUTES,
-      () => luck,
+      () => luck!,
       () => warned++,
+      patience,
     );
     // A queue that comes back when it is told to.
     let scored: Awaited<ReturnType<typeof backend.score>> | undefined;

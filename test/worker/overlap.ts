@@ -9,9 +9,6 @@ const tokens = (text: string): string[] => {
   return found.length > 0 ? found : [''];
 };
 
-/** Test knobs, shared with the tests by way of the isolate. */
-export const knobs = { windows: 0, onWindow: async (_windows: number): Promise<void> => {} };
-
 /** Attends to words of the question: a reader whose evidence can be told by eye. Deterministic. */
 export const overlap: Reader = {
   async describe(): Promise<BackendDescription> {
@@ -50,4 +47,11 @@ export const overlap: Reader = {
     const spans = [{ sentence: best, start: 0, end: Array.from(text).length }];
     return { found: true, text, confidence: scores[best]! / asked.size, spans };
   },
+};
+
+/** Test knobs, shared with the tests by way of the isolate. */
+export const knobs = {
+  windows: 0,
+  onWindow: async (_windows: number): Promise<void> => {},
+  reader: overlap as Reader,
 };

@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import type { StoredEvent } from '../../durable-objects/types.ts';
 import type { AppEnv } from '../env.ts';
 import { logError } from '../middleware/errors.ts';
-import type { Run } from '../scan/run.ts';
+import type { Notice, Run } from '../scan/run.ts';
 
 /** A comment now and then, so that no proxy takes a slow backend for a dead connection. */
 const KEEP_ALIVE_MS = 15_000;
@@ -14,7 +14,7 @@ const KEEP_ALIVE_MS = 15_000;
  */
 export function eventStream(
   c: Context<AppEnv>,
-  drive: (listener: Pick<Run, 'signal' | 'onEvent'>, last: number) => Promise<void>,
+  drive: (listener: Pick<Run, 'signal' | 'onEvent' | 'onNotice'>, last: number) => Promise<void>,
   last: number,
 ): Response {
   const gone = new AbortController();
@@ -27,7 +27,9 @@ export function eventStream(
       const alive = setInterval(() => send(':\n\n'), KEEP_ALIVE_MS);
       const onEvent = ({ id, type, data }: StoredEvent) =>
         send(`id: ${id}\nevent: ${type}\ndata: ${data}\n\n`);
-      const done = drive({ signal: gone.signal, onEvent }, last)
+      // Without an id: the client's Last-Event-ID stays at what is stored.
+      const onNotice = ({ type, data }: Notice) => send(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
+      const done = drive({ signal: gone.signal, onEvent, onNotice }, last)
         // Nothing of the error goes out: the client sees the stream end early and resumes with Last-Event-ID.
         .catch(logError)
         .finally(() => {

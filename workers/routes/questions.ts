@@ -11,6 +11,9 @@ import { asEvidence } from '../scan/ledger.ts';
 import type { Run } from '../scan/run.ts';
 import { eventStream } from './event-stream.ts';
 
+/** Longest that a question waits for the model before it is stored; the embedded one loads in less. */
+const DESCRIBE_MS = 5_000;
+
 const Ask = z.object({
   question: z.string().trim().min(1, 'must not be empty'),
   mode: z.enum(['sequential', 'tournament']).default('sequential'),
@@ -45,7 +48,7 @@ const wantsEvents = (c: Context<AppEnv>): boolean =>
 
 const driver =
   (c: Context<AppEnv>, question: string) =>
-  (listener: Pick<Run, 'signal' | 'onEvent'>, last: number): Promise<void> => {
+  (listener: Pick<Run, 'signal' | 'onEvent' | 'onNotice'>, last: number): Promise<void> => {
     const reader = c.get('reader');
     return follow(
       { session: c.get('session'), question, backend: reader, answerer: reader, ...listener },
@@ -55,7 +58,7 @@ const driver =
 
 /** For clients without server-sent events: the question once it is over. */
 async function answered(c: Context<AppEnv>, id: string): Promise<Response> {
-  const drive = driver(c, id)({ signal: c.req.raw.signal, onEvent: () => {} }, 0);
+  const drive = driver(c, id)({ signal: c.req.raw.signal, onEvent: () => {}, onNotice: () => {} }, 0);
   c.executionCtx.waitUntil(drive.catch(() => {}));
   await drive;
   const question = await c.get('session').question(id);
@@ -87,9 +90,15 @@ function view({ id, question, mode, status, created, input, state, result }: Que
   };
 }
 
-/** Refuses before anything is stored; what the tokenizer lets through and the model does not ends the run instead. */
+/**
+ * Refuses before anything is stored; what the tokenizer lets through and the model does not ends the run instead. So does a model that
+ * does not answer: the run can wait for it, and tells its listener.
+ */
 async function expectShort(reader: Reader, question: string): Promise<void> {
-  const { max_question_tokens: limit } = await reader.describe();
+  const description = reader.describe().catch(() => undefined);
+  const late = new Promise<undefined>((resolve) => setTimeout(resolve, DESCRIBE_MS));
+  const limit = (await Promise.race([description, late]))?.max_question_tokens;
+  if (limit === undefined) return;
   const [tokens] = await reader.countTokens([question]);
   if (tokens! > limit) throw new QuestionTooLong(tokens!, limit);
 }

@@ -22,6 +22,8 @@ export interface ChatAnswererOptions {
   timeoutMs?: number;
   /** Longest that a question keeps trying to reach the model before it gives up. */
   patienceMs?: number;
+  /** The same while the model is starting. */
+  warmingPatienceMs?: number;
   timing?: Timing;
   /** Called whenever the answer must wait because the model is starting. */
   onWarming?: (retryAfterSeconds: number) => void;
@@ -37,7 +39,11 @@ const TIMEOUT_MS = 25_000;
  */
 export function createChatAnswerer(options: ChatAnswererOptions): StreamingAnswerer {
   const { model, delimiter = () => crypto.randomUUID(), timeoutMs = TIMEOUT_MS } = options;
-  const limits = { ...defaultLimits, patienceMs: options.patienceMs ?? defaultLimits.patienceMs };
+  const limits = {
+    ...defaultLimits,
+    patienceMs: options.patienceMs ?? defaultLimits.patienceMs,
+    warmingPatienceMs: options.warmingPatienceMs ?? defaultLimits.warmingPatienceMs,
+  };
   const upstream = new Upstream(limits, options.timing ?? realTiming, options.onWarming ?? (() => {}));
 
   async function* stream(request: {
@@ -94,7 +100,10 @@ export function createChatAnswerer(options: ChatAnswererOptions): StreamingAnswe
   return {
     stream,
     async answer(request) {
-      for await (const event of stream(request)) if ('done' in event) return event.done;
+      for await (const event of stream(request)) {
+        if ('done' in event) return event.done;
+        request.onDelta?.(event.delta);
+      }
       throw new Error('unreachable: a stream ends with done');
     },
   };

@@ -21,6 +21,8 @@ export interface UpstreamLimits {
   budgetWindowMs: number;
   /** Longest that one `call` keeps trying; afterwards the caller decides (a queue comes back later). */
   patienceMs: number;
+  /** The same while the endpoint is starting: a run rather says so to its listener and comes back than to wait in silence. */
+  warmingPatienceMs: number;
   /** Calls in flight at once. Workers have 6 connections that wait for headers. */
   parallel: number;
   /** Replies out of form before giving up: a cut connection passes, a wrong server does not. */
@@ -31,6 +33,7 @@ export const defaultLimits: UpstreamLimits = {
   callBudget: 20,
   budgetWindowMs: 5 * 60_000,
   patienceMs: 30_000,
+  warmingPatienceMs: 30_000,
   parallel: 6,
   protocolAttempts: 3,
 };
@@ -71,11 +74,11 @@ export class Upstream {
    * @throws BackendWarming, BackendUnavailable, BackendProtocol
    */
   async call<T>(attempt: () => Promise<T>, abandoned: () => boolean = () => false): Promise<T> {
-    const deadline = this.timing.now() + this.limits.patienceMs;
+    const started = this.timing.now();
     for (let outOfForm = 0; ; ) {
       await this.enter();
       try {
-        await this.untilAllowed(deadline);
+        await this.untilAllowed(started);
         if (abandoned()) throw new CallFailure('unreachable', 'the request was given up').toError(1);
         const epoch = this.epoch;
         try {
@@ -96,13 +99,16 @@ export class Upstream {
     }
   }
 
-  /** Waits for the back-off; gives up at once when it ends after `deadline`, or when the budget is spent. */
-  private async untilAllowed(deadline: number): Promise<void> {
+  /** Waits for the back-off; gives up at once when it ends beyond the patience of a call, or when the budget is spent. */
+  private async untilAllowed(started: number): Promise<void> {
     for (;;) {
       const wait = this.waitMs();
       if (wait <= 0) return;
-      if (this.lastFailure?.kind === 'warming') this.onWarming(this.secondsToWait());
-      if (this.timing.now() + wait > deadline) throw this.lastFailure!.toError(this.secondsToWait());
+      const warming = this.lastFailure?.kind === 'warming';
+      if (warming) this.onWarming(this.secondsToWait());
+      const patience = warming ? this.limits.warmingPatienceMs : this.limits.patienceMs;
+      if (this.timing.now() + wait > started + patience)
+        throw this.lastFailure!.toError(this.secondsToWait());
       await this.timing.sleep(wait);
     }
   }

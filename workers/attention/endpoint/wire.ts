@@ -67,6 +67,8 @@ const DescribeReply = z.object({
   model: z.string().min(1),
   /** Prompt, text and question together. */
   max_window_tokens: count,
+  /** Windows it computes together; a CPU gains nothing from more than one. */
+  windows_at_once: count.default(1),
 });
 
 /**
@@ -108,6 +110,8 @@ export function readScores(data: unknown, sent: ScoreRequest['windows']): Window
 /** The prompt around text and question: the paper's is 40 tokens, a chat template adds its own. */
 const PROMPT_TOKENS = 128;
 const MAX_QUESTION_TOKENS = 512;
+// About 2 MB of text in the isolate, twice more as JSON.
+const MAX_AT_ONCE = 128;
 
 /**
  * The endpoint gives the size of its window; the rest is the paper's K and k, and a cache of a third of the text, so that two thirds of
@@ -117,7 +121,7 @@ const MAX_QUESTION_TOKENS = 512;
  */
 export function readDescription(data: unknown): BackendDescription {
   throwReported(data);
-  const { model, max_window_tokens } = parse(
+  const { model, max_window_tokens, windows_at_once } = parse(
     DescribeReply,
     data,
     'the description is not in the agreed form',
@@ -134,7 +138,7 @@ export function readDescription(data: unknown): BackendDescription {
     phrase_tokens: 8,
     rank: 'peak',
   };
-  return { model, max_question_tokens, settings };
+  return { model, max_question_tokens, settings, windows_at_once: Math.min(MAX_AT_ONCE, windows_at_once) };
 }
 
 function parse<T>(schema: z.ZodType<T>, data: unknown, reason: string): T {
