@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from plan import batch_size, plan
-from prompt import Prompt, Window, by_sentence, encode_all
+from prompt import Prompt, Window, by_sentence
 from retrieval import decoder, position_tables, row_importance
 from trunk import Trunk
 from wire import RequestError, check_score, encode_half
@@ -204,7 +204,7 @@ class Engine:
                 blank = self.prompt.pieces("N/A") if parameters.get("calibrate") else None
                 made = []
                 texts = [w["sentences"] for w in request["windows"]]
-                for i, (sentences, encoded) in enumerate(zip(texts, encode_all(self.tokenizer, texts))):
+                for i, (sentences, encoded) in enumerate(zip(texts, self.prompt.encode_windows(texts))):
                     made.append((n, i, self.prompt.window(sentences, pieces, encoded)))
                     if blank:
                         # the negative number marks the content-free twin of window i

@@ -43,6 +43,17 @@ def encode_all(tokenizer: Any, windows: list[list[str]]) -> list[tuple[list[int]
     ]
 
 
+def encode_apart(tokenizer: Any, windows: list[list[str]]) -> list[tuple[list[int], list[int]]]:
+    """The same with every sentence encoded by itself: the embedded reader reads its windows so, and counts tokens so."""
+    flat = [sentence for sentences in windows for sentence in sentences]
+    ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"] if flat else [])
+    found = []
+    for sentences in windows:
+        parts = [next(ids) for _ in sentences]
+        found.append(([i for part in parts for i in part], [n for n, part in enumerate(parts) for _ in part]))
+    return found
+
+
 def token_owners(offsets: list[tuple[int, int]], sentences: list[str]) -> list[int]:
     ends = list(accumulate(map(len, sentences)))
     owners: list[int] = []
@@ -51,10 +62,6 @@ def token_owners(offsets: list[tuple[int, int]], sentences: list[str]) -> list[i
         owner = bisect_right(ends, position)
         owners.append(max(owner, owners[-1]) if owners else owner)
     return owners
-
-
-def sentence_tokens(tokenizer: Any, sentences: list[str]) -> tuple[list[int], list[int]]:
-    return encode_all(tokenizer, [sentences])[0]
 
 
 def head_cap(counts: list[int], budget: int) -> int:
@@ -86,6 +93,10 @@ class Prompt:
     def encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]) if text else []
 
+    def encode_windows(self, windows: list[list[str]]) -> list[tuple[list[int], list[int]]]:
+        """Ids and owners of each window's sentences."""
+        return (encode_apart if self.reader else encode_all)(self.tokenizer, windows)
+
     def pieces(self, question: str) -> tuple[list[int], list[int], int]:
         """Ids before the context, ids after it, and how many of the last ones are question rows."""
         if self.reader:
@@ -114,7 +125,7 @@ class Prompt:
         budget = self.max_tokens - len(head) - len(tail)
         if budget < 1:
             raise RequestError("question_too_long", "the question leaves no room for text in the model's window")
-        ids, owners = encoded or sentence_tokens(self.tokenizer, sentences)
+        ids, owners = encoded or self.encode_windows([sentences])[0]
         kept = list(range(len(ids)))
         if len(ids) > budget:
             counts = [0] * len(sentences)

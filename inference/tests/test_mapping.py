@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers import small_tokenizer
 
-from prompt import Prompt, by_sentence, sentence_tokens
+from prompt import Prompt, by_sentence, encode_all, encode_apart
 
 TEXTS = {
     "english": ["The harbour was quiet. ", "Nobody came to the pier. ", "It rained."],
@@ -21,7 +21,7 @@ TEXTS = {
 def test_every_token_has_its_sentence(name, tokenizer):
     sentences = TEXTS[name]
     text = "".join(sentences)
-    ids, owners = sentence_tokens(tokenizer, sentences)
+    ids, owners = encode_all(tokenizer, [sentences])[0]
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     assert len(ids) == len(owners) == len(offsets) and owners == sorted(owners)
     starts = [sum(map(len, sentences[:i])) for i in range(len(sentences) + 1)]
@@ -55,3 +55,11 @@ def test_a_window_over_the_limit_reads_the_heads_of_its_longest_sentences(tokeni
     dealt = by_sentence(window, [1.0] * len(window.ids))
     assert [len(s) for s in dealt] == [window.owners.count(i) for i in range(3)]
     assert sum(dealt[1]) == kept.count(1)
+
+
+def test_sentences_encoded_apart_are_those_encoded_alone(tokenizer):
+    windows = [["One. ", "", "Two \U0001f5dd.\r\n"], [], ["Three."]]
+    for sentences, (ids, owners) in zip(windows, encode_apart(tokenizer, windows)):
+        for n, sentence in enumerate(sentences):
+            alone = tokenizer(sentence, add_special_tokens=False)["input_ids"] if sentence else []
+            assert [i for i, owner in zip(ids, owners) if owner == n] == list(alone)

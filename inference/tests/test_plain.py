@@ -43,3 +43,11 @@ def test_plan_runs_every_window_once(exact):
         assert len(b.indices) == 1 or len(b.indices) * b.length <= 8192
         assert batch_size(len(b.indices), b.length, 8192) >= len(b.indices)
     assert bucket(1500) == 1504 and bucket(2049) == 2560
+
+
+def test_static_batches_hold_every_window_once_and_little_padding():
+    for count in range(1, 300):
+        batches = plan([1500] * count, 64 * 1504)
+        assert sorted(i for b in batches for i in b.indices) == list(range(count))
+        rows = sum(batch_size(len(b.indices), b.length, 64 * 1504) for b in batches)
+        assert rows <= count * 8 / 7
