@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import swiglu
 from retrieval import position_tables, sliding_window
 
 FUSABLE = {"llama", "mistral", "qwen2", "qwen3"}
@@ -67,7 +66,6 @@ class FusedLayer(nn.Module):
         self.down = (layer.mlp.down_proj.weight.data, None)
         matrices = (self.qkv, self.out, self.gate_up, self.down)
         self.eight = [quantize(m[0]) if fp8 else None for m in matrices]
-        self.one_kernel = False
 
     def forward(self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
         x = linear(self.norm1(hidden), *self.qkv, self.eight[0]).unflatten(-1, (-1, self.dim))
@@ -80,13 +78,8 @@ class FusedLayer(nn.Module):
             q, k, v, attn_mask=mask, is_causal=mask is None, scale=self.scaling, enable_gqa=self.heads != self.kv
         )
         hidden = hidden + linear(a.transpose(1, 2).flatten(2), *self.out, self.eight[1])
-        x = self.norm2(hidden)
-        if self.one_kernel and x.shape[0] * x.shape[1] >= swiglu.LEAST_ROWS:
-            wide = swiglu.fused(x.flatten(0, 1), self.gate_up[0]).unflatten(0, x.shape[:2])
-        else:
-            gate, up = linear(x, *self.gate_up, self.eight[2]).chunk(2, -1)
-            wide = self.act(gate) * up
-        return hidden + linear(wide, *self.down, self.eight[3])
+        gate, up = linear(self.norm2(hidden), *self.gate_up, self.eight[2]).chunk(2, -1)
+        return hidden + linear(self.act(gate) * up, *self.down, self.eight[3])
 
 
 class StockLayer(nn.Module):
@@ -143,10 +136,6 @@ class Trunk:
         self.layers = [FusedLayer(x, self.config, fp8) if fuse else StockLayer(x) for x in base.layers]
         self.step = self.layers
         self.attention = "default"
-        if compiled and fuse and not fp8 and self.config.hidden_act == "silu" and self.layers[0].gate_up[1] is None:
-            pays = swiglu.pays(self.layers[0].gate_up[0])
-            for layer in self.layers:
-                layer.one_kernel = pays
         if compiled:
             self.attention = fastest_attention(self.config, next(model.parameters()).device, model.dtype)
             import torch._dynamo

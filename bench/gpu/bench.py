@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "inference"))
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
-import swiglu
 from engine import Engine
 from retrieval import position_tables
 
@@ -164,7 +163,6 @@ def stages(engine: Engine, shape: dict[str, int], rate: float, batch: int) -> No
         (f"- attention ({engine.trunk.attention})", lambda: sdpa(q, k, v, is_causal=True, enable_gqa=True), 2 * tokens * PADDED * d, layer),
         ("- out", lambda: x @ fused.out[0].t(), 2 * tokens * d * d, layer),
         ("- gate, up", lambda: x @ fused.gate_up[0].t(), 4 * tokens * d * shape["intermediate_size"], layer),
-        (f"- gate, up, silu in one kernel ({'used' if fused.one_kernel else 'not used'})", lambda: swiglu.fused(x, fused.gate_up[0]), 4 * tokens * d * shape["intermediate_size"], layer),
         ("- down", lambda: wide @ fused.down[0].t(), 2 * tokens * d * shape["intermediate_size"], layer),
         ("retrieval layer", lambda: engine.retrieve(engine.base.layers[layer], engine.config, layer, hidden, rows, valid, cos, sin, None), 2 * tokens * d * kv, 1),
     ]
