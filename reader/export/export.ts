@@ -40,7 +40,12 @@ function describe({ config }: ReaderModel, weights: string, sha256: Record<strin
   return {
     // The weights name the model: scores of two trainings of one shape must not be taken for the same.
     model: `${reader.name ?? 'sluice-reader'}@${weights.slice(0, 12)}`,
-    tokens: { bos: reader.tokens.bos, question: reader.tokens.question, answer: reader.tokens.answer },
+    tokens: {
+      bos: reader.tokens.bos,
+      question: reader.tokens.question,
+      context: reader.tokens.context,
+      answer: reader.tokens.answer,
+    },
     max_window_tokens: reader.max_window_tokens,
     max_question_tokens: reader.max_question_tokens,
     block_tokens: BLOCK,
@@ -52,8 +57,7 @@ function describe({ config }: ReaderModel, weights: string, sha256: Record<strin
       phrase_tokens: 8,
       rank: 'mass',
     },
-    // Fitted to 65 windows of SQuAD 1.1's development set with and without the paragraph that answers.
-    answer: { max_tokens: 64, bias: -3, temperature: 3, threshold: 0.5, ...reader.answer },
+    answer: { max_tokens: 64, ...reader.answer },
     sha256,
   };
 }

@@ -19,11 +19,11 @@ export interface ReaderConfig {
     retrieval_heads: number[];
     local_window: number;
     local_layers: number[];
-    tokens: { bos: number; question: number; answer: number };
+    tokens: { bos: number; question: number; context: number; answer: number };
     max_question_tokens: number;
     max_window_tokens: number;
-    /** Turns the span's score into a probability; measured after training. */
-    answer?: { bias: number; temperature: number; threshold: number };
+    /** Turns the span's score into a probability; fitted after training, on articles kept out of it. */
+    answer: { bias: number; temperature: number; threshold: number };
   };
 }
 

@@ -1,12 +1,14 @@
 """Text and question-answer rows -> tokenizer and training windows.
 
-Window layout: <|bos|> context <|question|> question <|answer|>
+Two layouts: a window to scan is `<|bos|> context <|question|> question <|answer|>`, so that the local layers need not know the question; a
+window to answer from is `<|bos|> <|question|> question <|context|> context <|question|> question <|answer|>`, so that a causal model
+reads the context with the question in mind.
 """
-import glob, json, lzma, os, random, re
+import glob, json, lzma, os, random, re, zlib
 from multiprocessing import Pool
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, decoders, trainers, Regex
-import synth
+import corrupt, synth
 
 BOS, EOS, Q, A, NONE, CTX = 0, 1, 2, 3, 4, 5
 SPECIAL = ["<|bos|>", "<|eos|>", "<|question|>", "<|answer|>", "<|none|>", "<|context|>"]
@@ -73,7 +75,14 @@ def ends_ws(s):
 # Share of each source among the question windows. Siblings (other passages of one document) are the hard negatives;
 # in babi and policyqa they often hold the answer too, so those two take none.
 SHARE = {"squad_v1.1": 0.52, "fairytaleqa": 0.13, "qamr": 0.10, "qed_nq": 0.09, "selqa": 0.05, "policyqa": 0.05, "babi": 0.06}
+# Share of the question windows laid out to answer from, by window length: a reader answers from its cache, which is short.
+ANSWERS = {256: 0.6, 512: 0.5, 1024: 0.25}
 NO_SIBLINGS = {"babi", "policyqa"}
+
+
+def held_out(r):
+    """One in forty of SQuAD's training articles is kept out of training, to fit what must not be fitted on the development set."""
+    return r["source"] == "squad_v1.1" and zlib.crc32(str(r["doc_id"]).encode()) % 40 == 0
 
 
 def load_qa(root, tok):
@@ -82,7 +91,7 @@ def load_qa(root, tok):
     for p in sorted(glob.glob(f"{root}/qa/*.jsonl*")):
         for line in read(p).splitlines():
             r = json.loads(line)
-            if r.get("lang", "en") != "en" or not r["answers"]:
+            if r.get("lang", "en") != "en" or not r["answers"] or held_out(r):
                 continue
             k, src = r["context"], r["source"]
             if k not in pid:
@@ -108,7 +117,7 @@ def load_qa(root, tok):
                 continue
             if r.get("sentence_answers"):
                 ans = None  # a whole sentence: evidence, not a span
-            rows.append((pid[k], gold, r["question"].strip(), ans, off, src))
+            rows.append((pid[k], gold, r["question"].strip(), ans, off, src, set(a.lower() for a in r["answers"])))
             if src not in NO_SIBLINGS:
                 by_doc.setdefault(str(src) + "/" + str(r.get("doc_id")), set()).add(pid[k])
     flat = [ends_ws(s) for ss in passages for s in ss]
@@ -128,7 +137,7 @@ def load_qa(root, tok):
     groups = {}
     for i, r in enumerate(rows):
         groups.setdefault(r[5], []).append(i)
-    rows = [(r[0], r[1], np.array(q.ids, np.uint16), r[3], r[4], r[5]) for r, q in zip(rows, qs)]
+    rows = [(r[0], r[1], np.array(q.ids, np.uint16), r[3], r[4], r[5], r[2], r[6]) for r, q in zip(rows, qs)]
     return dict(rows=rows, groups=groups, text=passages, low=["".join(s).lower() for s in passages], ids=out, sib=sib)
 
 
@@ -172,33 +181,47 @@ def background(r, c, left):
 
 
 def sample(r, total):
-    """-> tokens, gold mask, (first question row, rows, span start, span end, length, context start, span known)."""
+    """-> tokens, gold mask, (first question row, rows, span start, span end, length, context start, span known, question first)."""
     c, qa = G["corpus"], G["qa"]
     x = r.random()
     kind = "lm" if x < 0.06 else "qa" if x < 0.06 + G["p_qa"] else "needle" if x < 0.06 + G["p_qa"] + 0.17 else "cloze"
     q, blocks, ans = None, [], None   # blocks: lists of (is gold, ids, text)
-    room = total - 8
+    first = kind != "lm" and r.random() < ANSWERS[total]   # to answer from, not to scan
+    room = total - 10
     if kind == "qa":
         names = [n for n in SHARE if n in qa["groups"]]
         src = r.choices(names, [SHARE[n] for n in names])[0]
-        p, g, q, a, off, _ = qa["rows"][r.choice(qa["groups"][src])]
-        q = q[:MAXQ]
-        room -= len(q)
+        p, g, q, a, off, _, asked, answers = qa["rows"][r.choice(qa["groups"][src])]
+        room -= min(len(q), MAXQ) * (1 + first)
         ss, tx = qa["ids"][p], qa["text"][p]
         none = r.random() < (0 if src == "policyqa" else G["p_none"])
         if none:
             main = []
+            y = r.random()
+            if first and src in ("squad_v1.1", "qed_nq", "fairytaleqa") and y < 0.75:
+                other = corrupt.question(r, asked, "".join(tx), answers) if y < 0.45 else None
+                if other:   # the passage nearly answers what is now asked
+                    q = enc(" " + other)
+                    main = [(False, i, None) for i in ss]
+                elif a and len(a) > 3:   # the passage without its sentence
+                    main = [(False, i, None) for i, t in zip(ss, tx) if a.lower() not in t.lower()]
+                if sum(len(b[1]) for b in main) > room // 2: main = main[:r.randint(1, 4)]
         else:
             lo, hi = 0, len(ss)
             if sum(map(len, ss)) > room - 40:
                 lo, hi = max(0, g[0] - r.randint(0, 5)), min(len(ss), g[-1] + 1 + r.randint(0, 5))
             if r.random() < 0.15:  # evidence alone, as a cached sentence
                 lo, hi = g[0], g[-1] + 1
-            main = [(j in g, ss[j], tx[j]) for j in range(lo, hi)]
+            keep = r.choice([0.3, 0.5, 1, 1]) if first else 1
+            main = [(j in g, ss[j], tx[j]) for j in range(lo, hi) if j in g or r.random() < keep]
             ans = (a, off) if a else None
+        if r.random() < 0.25:
+            q = np.array([t for t in q if r.random() > 0.12] or q, np.uint16)
+        q = q[:MAXQ]
+        room -= len(q) * (1 + first)
         blocks.append(main)
         room -= sum(len(b[1]) for b in main)
-        if none or r.random() < 0.6:
+        if (none and not main) or r.random() < 0.6:
             pool = qa["sib"].get(p, [])
             low = a.lower() if a and len(a) > 3 else None
             for k in range(12):
@@ -217,7 +240,7 @@ def sample(r, total):
     elif kind == "needle":
         s, qq, a, k = synth.needle(r)
         q = enc(" " + qq)[:MAXQ]
-        room -= len(q)
+        room -= len(q) * (1 + first)
         if r.random() < 0.8:
             s = s + r.choice([" ", " ", "\n"])
             blocks.append([(True, enc(s), s)])
@@ -241,7 +264,7 @@ def sample(r, total):
             kind = "lm"
         if kind == "cloze":
             q = enc(" " + cz[0])[:MAXQ]
-            room -= len(q)
+            room -= len(q) * (1 + first)
             lo, hi = max(0, i - r.randint(0, 12)), min(c.n, i + 1 + r.randint(0, 12))
             main = [(j == i, c.ids[j], c.sents[j]) for j in range(lo, hi)]
             while sum(len(b[1]) for b in main) > room - 8 and len(main) > 1:
@@ -267,6 +290,10 @@ def sample(r, total):
         seq = [x for b in blocks for x in b]
     out, key = np.zeros(total, np.uint16), np.zeros(total, np.uint8)
     n = 1
+    first = first and q is not None
+    if first:
+        out[1] = Q; out[2:2 + len(q)] = q; out[2 + len(q)] = CTX
+        n = len(q) + 3
     cs = n
     ss = se = 0
     for g, ids, text in seq:
@@ -293,22 +320,30 @@ def sample(r, total):
             haspan = 1 if ss > 0 else 0
     else:
         haspan = 0
-    return out, key, (row0, nrow, ss, se, n, cs, haspan)
+    return out, key, (row0, nrow, ss, se, n, cs, haspan, first)
 
 
 def make(args):
+    """Writes a part of a pool to memory-backed files and returns its name: the parts need not go through a pipe."""
     seed, count, size = args
     r = random.Random(seed)
-    O, K, M = np.zeros((count, size), np.uint16), np.zeros((count, size), np.uint8), np.zeros((count, 7), np.int32)
+    O, K, M = np.zeros((count, size), np.uint16), np.zeros((count, size), np.uint8), np.zeros((count, 8), np.int32)
     for i in range(count):
         O[i], K[i], M[i] = sample(r, size)
-    return O, K, M
+    name = f"/dev/shm/windows-{seed}-{size}.npz"
+    np.savez(name, O=O, K=K, M=M)
+    return name
 
 
 def pool_samples(pool, total, size, seed=0, per=500):
-    """Starts the work; .get() gives the parts."""
+    """Starts the work; .get() gives the names of the parts."""
     return pool.map_async(make, [((seed + size) * 100003 + i, per, size) for i in range(max(1, total // per))], chunksize=1)
 
 
-def join(parts):
+def join(names):
+    parts = []
+    for n in names:
+        with np.load(n) as z:
+            parts.append([z[k] for k in "OKM"])
+        os.remove(n)
     return [np.concatenate([p[i] for p in parts]) for i in range(3)]

@@ -3,7 +3,7 @@ budget beside BM25, answerable or not, needles in a long haystack."""
 import glob, json, math, os, random, re, sys, time
 import numpy as np, torch, torch.nn.functional as F
 import build, synth
-from train import rope_tables, retrieval_probs, dev, END
+from model import END, dev, load, pointers, retrieval_probs, rope_tables
 from collections import Counter
 
 
@@ -44,6 +44,11 @@ class Scorer:
         qs = [q[:build.MAXQ] for q in qs]
         return [[build.BOS] + c + [build.Q] + q + [build.A] for c, q in zip(ctxs, qs)], [1] * len(qs)
 
+    def layout_to_answer(s, ctxs, qs):
+        qs = [q[:build.MAXQ] for q in qs]
+        seqs = [[build.BOS, build.Q] + q + [build.CTX] + c + [build.Q] + q + [build.A] for c, q in zip(ctxs, qs)]
+        return seqs, [len(q) + 3 for q in qs]
+
     def whole_words(s, c, x, y):
         """Widens a span to word boundaries: a causal state cannot know that a digit or syllable is the last one."""
         t = [s.tok.decode([i]) for i in c]
@@ -54,8 +59,7 @@ class Scorer:
     @torch.no_grad()
     def answer(s, ctxs, qs, maxlen=40, null=False, snap=False):
         """Best span per window: text or '' for no answer."""
-        from train import pointers
-        seqs, starts = s.layout(ctxs, qs)
+        seqs, starts = s.layout_to_answer(ctxs, qs)
         T = (max(map(len, seqs)) + 127) // 128 * 128
         ids = torch.zeros(len(seqs), T, dtype=torch.long)
         for i, x in enumerate(seqs): ids[i, :len(x)] = torch.tensor(x)
@@ -143,7 +147,7 @@ def eval_passages(S, rows, log, name, n=600):
             if g is not None: gi = len(sents) + g
             sents += [x if x.endswith((" ", "\n")) else x + "\n" for x in b]
         batch.append((sents, gi, r))
-    h = Counter(); tf1 = em = sf1 = sem = 0
+    h = Counter(); tf1 = em = sf1 = sem = 0; kept, kept_q = [], []
     for i in range(0, len(batch), 64):
         bb = batch[i:i + 64]
         ids = [[S.enc(x) for x in b[0]] for b in bb]
@@ -157,9 +161,21 @@ def eval_passages(S, rows, log, name, n=600):
                 h[nm + "@1"] += rank == 0; h[nm + "@3"] += rank < 3
             bm = BM25(sents).score(r["question"]); rank = list(np.argsort(-bm)).index(gi)
             h["bm25@1"] += rank == 0; h["bm25@3"] += rank < 3
+            mass = np.array([po[bounds[j]:bounds[j + 1]].sum() for j in range(len(xs))])
+            for w in (0.1, 0.2, 0.3, 0.5):
+                rank = list(np.argsort(-(np.log(mass + 1e-3) + w * bm))).index(gi)
+                h[f"both{w}@1"] += rank == 0; h[f"both{w}@3"] += rank < 3
+            keep, t = [], 0
+            for j in np.argsort(-mass):
+                if t + len(xs[j]) > 256: continue
+                keep.append(j); t += len(xs[j])
+            kept.append(sum((xs[j] for j in sorted(keep)), [])); kept_q.append(qs[len(kept) - 1 - i])
             tf1 += f1(a, r["answers"]); em += any(norm(a) == norm(g) for g in r["answers"])
             sf1 += f1(a2, r["answers"]); sem += any(norm(a2) == norm(g) for g in r["answers"])
     N = len(batch)
+    got = []
+    for i in range(0, N, 64): got += S.answer(kept[i:i + 64], kept_q[i:i + 64], snap=True)
+    log(name, "answered from the 256 tokens kept: F1", round(sum(f1(a, b[2]["answers"]) for a, b in zip(got, batch)) / N, 3), "EM", round(sum(any(norm(a) == norm(g) for g in b[2]["answers"]) for a, b in zip(got, batch)) / N, 3))
     log(name, "window n", N, {k: round(v / N, 3) for k, v in sorted(h.items())}, "F1", round(tf1 / N, 3), "EM", round(em / N, 3), "whole words F1", round(sf1 / N, 3), "EM", round(sem / N, 3))
     for (sents, gi, r), a in list(zip(bb, an))[:4]: log("   ", r["question"], "| gold:", r["answers"][0], "| got:", a)
 
@@ -201,7 +217,10 @@ def eval_corpus(S, rows, log, name, n=60, budget=300, win=700):
                 e = b + len(ids[i]); sp[i] = po[b:e].sum(); sl[i] = la[b:e].sum(); b = e
         R["n"] += 1
         R["pool"] += recall(np.argsort(-sp), gi); R["last"] += recall(np.argsort(-sl), gi)
-        R["bm25"] += recall(np.argsort(-bm.score(r["question"])), gi)
+        lexical = bm.score(r["question"])
+        R["bm25"] += recall(np.argsort(-lexical), gi)
+        for w in (0.1, 0.2, 0.3, 0.5):
+            R[f"both{w}"] += recall(np.argsort(-(np.log(sp + 1e-3) + w * lexical)), gi)
         # second round: the best sentences of round one in one window
         def top(sv, cap):
             t, keep = 0, []
@@ -224,6 +243,36 @@ def eval_corpus(S, rows, log, name, n=60, budget=300, win=700):
 def auroc(pos, neg):
     v = sorted([(x, 1) for x in pos] + [(x, 0) for x in neg])
     return sum(i + 1 for i, (_, y) in enumerate(v) if y) / (len(pos) * len(neg)) - (len(pos) + 1) / (2 * len(neg))
+
+
+def fit_confidence(S, rows, log, n=600):
+    """Bias and temperature of the confidence, on passages beside others of their article with and without the sentence that answers."""
+    rnd = random.Random(11); rows = rows[:]; rnd.shuffle(rows); rows = rows[:n]
+    near = {}
+    for r in rows: near.setdefault(r["doc_id"], set()).add(r["context"])
+    ctx, qs, y = [], [], []
+    for r in rows:
+        ss, g = gold_sentence(r)
+        if g is None: continue
+        others = [synth.sentences(c) for c in sorted(near[r["doc_id"]] - {r["context"]})[:3]]
+        low = [a.lower() for a in r["answers"]]
+        for has in (1, 0):
+            mine = [x for j, x in enumerate(ss) if (j == g and has) or (not any(a in x.lower() for a in low) and rnd.random() < 0.6)]
+            rest = [x for b in others for x in b if not any(a in x.lower() for a in low)]
+            text = (mine + rnd.sample(rest, min(len(rest), 6)))
+            ids = sum((S.enc(build.ends_ws(x)) for x in text), [])[:400]
+            if ids and not (has and g >= len(ss)):
+                ctx.append(ids); qs.append(S.enc(" " + r["question"].strip())); y.append(has)
+    margin = []
+    for i in range(0, len(ctx), 64): margin += [-v for _, v in S.answer(ctx[i:i + 64], qs[i:i + 64], null=True)]
+    m, y = torch.tensor(margin), torch.tensor(y).float()
+    w = torch.tensor([0.3, 0.0], requires_grad=True)
+    opt = torch.optim.LBFGS([w], max_iter=200)
+    def loss():
+        opt.zero_grad(); v = F.binary_cross_entropy_with_logits(w[0] * m + w[1], y); v.backward(); return v
+    opt.step(loss)
+    a, b = w.tolist()
+    log("confidence: bias", round(-b / a, 2), "temperature", round(1 / a, 2), "AUROC", round(auroc(m[y == 1].tolist(), m[y == 0].tolist()), 3), "n", len(y))
 
 
 def eval_unanswerable(S, rows, log, n=1000):
@@ -290,6 +339,10 @@ def run(model, c, tok, root, log):
     S = Scorer(model, c, tok)
     load = lambda nm: [p for p in glob.glob(f"{root}/dev/{nm}.jsonl*")]
     n = 8 if os.environ.get("SMOKE") else 400
+    for p in glob.glob(f"{root}/qa/squad_v1.1.train.jsonl*"):   # articles that no training saw: what is fitted is fitted here
+        held = [r for r in squadlike(p) if build.held_out(r)]
+        eval_passages(S, held, log, "squad_v1.1.train, held out", n=n)
+        fit_confidence(S, held, log, n=2 * n)
     sq = []
     for nm in ("squad_v1.1.dev", "fairytaleqa.val"):
         for p in load(nm):
@@ -303,16 +356,13 @@ def run(model, c, tok, root, log):
     eval_nih(S, log, root, 200_000, win=512)
     eval_nih(S, log, root, 200_000, win=512, needle="\nOne of the special magic numbers for quiet-harbor is: 8231405.\n", q="What is the special magic number for quiet-harbor mentioned in the provided text?", must=("8231405",))
     eval_nih(S, log, root, 200_000, win=512, needle="\nThe pass key is 71432. Remember it. 71432 is the pass key.\n", q="What is the pass key?", must=("71432",))
-    if os.environ.get("SHORT"):
-        return
-    eval_nih(S, log, root, 1_000_000, win=512)
     if sq:
         eval_corpus(S, sq, log, "squad_v1.1.dev")
+    eval_nih(S, log, root, 1_000_000, win=512)
     log("evaluated")
 
 
 if __name__ == "__main__":   # evaluate.py MODEL_FOLDER: the shipped files, without training
     from tokenizers import Tokenizer
-    from golden import load
     model, c = load(sys.argv[1])
     run(model, c, Tokenizer.from_file(f"{sys.argv[1]}/tokenizer.json"), os.environ["DATA"], print)

@@ -5,21 +5,13 @@ golden.py MODEL_FOLDER writes MODEL_FOLDER/golden.json.
 """
 import json, os, sys
 import torch
-from train import Cfg, Reader, rope_tables, retrieval_probs, pointers, hf_name, dev, END
+from model import END, dev, hf_name, load, pointers, retrieval_probs, rope_tables
 
 CASES = [
  ("The harbour was quiet. Marta Lindqvist was born in Bergen on March 4, 1931. Nobody came to the pier before noon. The old lantern had been green once. ", "Where was Marta Lindqvist born?"),
  ("A good deal of rain fell in the night. The invoice for the copper kettle was approved by Samuel Osei. The road to the mill was closed. ", "Who approved the invoice for the copper kettle?"),
  (" ".join(["Ships passed the lighthouse without a sound, and the keeper wrote their names in his book."] * 30) + " The password for the archive system is velvet-compass-4417. " + " ".join(["The wind turned to the north in the evening."] * 40) + " ", "What is the password for the archive system?"),
 ]
-
-
-def load(d):
-    from safetensors.torch import load_file
-    sd = load_file(f"{d}/model.safetensors")
-    c = Cfg(); m = Reader(c)
-    m.load_state_dict({k: sd[hf_name(k)].float() for k in m.state_dict()})
-    return m.to(dev).float().eval(), c
 
 
 @torch.no_grad()
@@ -36,12 +28,17 @@ def run(m, c, tok, out, log):
         h, rq, rk = m.trunk(x, cos, sin)
         rows = torch.arange(n - len(qi) - 2, n, device=dev)[None]
         pooled = retrieval_probs(rq, rk, rows, c)[0, :, :n].mean(0)
-        lg = pointers(m, h, torch.tensor([n - 1], device=dev))[0, :, :n]
         nxt = (h[0, 1:9] @ m.emb.weight.T).argmax(-1).tolist()
-        a, b = lg[0, 1:1 + len(ci)], lg[1, 1 + END:1 + END + len(ci)]
+        asked = [0, 2] + qi + [5] + ci + [2] + qi + [3]
+        na, at = len(asked), len(qi) + 3
+        x = torch.zeros(1, (na + 127) // 128 * 128, dtype=torch.long, device=dev); x[0, :na] = torch.tensor(asked)
+        cos, sin = [t.to(dev) for t in rope_tables(x.shape[1], c.hd, c.theta)]
+        h, _, _ = m.trunk(x, cos, sin)
+        lg = pointers(m, h, torch.tensor([na - 1], device=dev))[0, :, :na]
+        a, b = lg[0, at:at + len(ci)], lg[1, at + END:at + END + len(ci)]
         sc = (a[:, None] + b[None]).masked_fill(~torch.ones(len(ci), len(ci), device=dev, dtype=torch.bool).triu().tril(24), -1e9)
         s, e = divmod(sc.flatten().argmax().item(), len(ci))
-        res.append(dict(context=ctx, question=q, input_ids=ids, context_tokens=len(ci), importance=[round(v, 7) for v in pooled.tolist()], start_logits=[round(v, 4) for v in lg[0].tolist()], end_logits=[round(v, 4) for v in lg[1].tolist()], answer=tok.decode(ci[s:e + 1]).strip(), greedy_next_1_8=nxt))
+        res.append(dict(context=ctx, question=q, input_ids=ids, answer_input_ids=asked, context_tokens=len(ci), importance=[round(v, 7) for v in pooled.tolist()], start_logits=[round(v, 4) for v in lg[0].tolist()], end_logits=[round(v, 4) for v in lg[1].tolist()], answer=tok.decode(ci[s:e + 1]).strip(), greedy_next_1_8=nxt))
         log("golden:", q, "->", res[-1]["answer"], "| sink", round(pooled[0].item(), 3))
     json.dump(res, open(f"{out}/golden.json", "w"))
     try:

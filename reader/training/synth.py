@@ -96,7 +96,7 @@ def long_needle(r, k):
 def needle(r, k=None):
     """One (sentence, question, answer, kind). The benchmark phrasings are for testing only and have no template here."""
     if k is None:
-        k = r.randrange(LONG, LONG + 20) if r.random() < 0.55 else r.randrange(3, 26)
+        k = r.randrange(LONG, LONG + 20) if r.random() < 0.55 else r.randrange(3, 27)
     if k >= LONG:
         return (*long_needle(r, k), k)
     P = f"{r.choice(FIRST)} {r.choice(LAST)}"
@@ -135,6 +135,8 @@ def needle(r, k=None):
              (f"{P} lost the {A} {N} on the train to {C}.", f"Who lost the {A} {N}?", P)],
         25: [(f"The {T} with the identifier {code} belongs to {P}.", f"Who owns the {T} with the identifier {code}?", P),
              (f"The {T} with the identifier {code} belongs to {P}.", f"What is the identifier of the {T} that belongs to {P}?", code)],
+        26: [(f"{num} is the order number of the {T} from {C}.", f"What is the order number of the {T} from {C}?", num),
+             (f"{code} opens the gate of the {A} {N}. Do not lose it.", f"What opens the gate of the {A} {N}?", code)],
     }[k]
     s, q, a = r.choice(opts)
     if a is None:

@@ -1,118 +1,10 @@
 """Train the reader: LM + answer loss + retrieval loss on the question rows of one layer's attention."""
 import json, math, os, sys, time
-import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
+import numpy as np, torch, torch.nn.functional as F
+from model import END, Cfg, Reader, dev, load, pointers, retrieval_probs, rope_tables, save
 
 torch.set_float32_matmul_precision("high")
-dev = "cuda" if torch.cuda.is_available() else "cpu"
-END = int(os.environ.get("END", 0))   # 0: the end pointer sits on the last token of the answer; 1 (an experiment): on the one after it
 SMOKE = bool(os.environ.get("SMOKE"))
-
-
-class Cfg:
-    def __init__(s, vocab=16384, d=256, layers=6, heads=4, kv=4, ff=704, theta=10000.0, rlayer=2, rheads=4):
-        s.vocab, s.d, s.layers, s.heads, s.kv, s.ff, s.theta, s.rlayer, s.rheads = vocab, d, layers, heads, kv, ff, theta, rlayer, rheads
-        s.hd = d // heads
-
-
-def rope_tables(T, hd, theta):
-    inv = 1.0 / theta ** (torch.arange(0, hd, 2).float() / hd)
-    f = torch.outer(torch.arange(T).float(), inv)
-    f = torch.cat([f, f], -1)
-    return f.cos(), f.sin()
-
-
-def rot(x):
-    a, b = x.chunk(2, -1)
-    return torch.cat([-b, a], -1)
-
-
-LOCAL = 128
-
-
-def local_attention(q, k, v, w):
-    """Causal attention over the current and the previous block of w positions."""
-    B, H, T, D = q.shape
-    n = T // w
-    qb = q.reshape(B, H, n, w, D)
-    def two(x):
-        x = x.reshape(B, H, n, w, D)
-        return torch.cat([F.pad(x, (0, 0, 0, 0, 1, 0))[:, :, :-1], x], 3)
-    i = torch.arange(w, device=q.device)[:, None] + w
-    j = torch.arange(2 * w, device=q.device)[None]
-    m = (j <= i) & (j > i - w)
-    first = torch.arange(n, device=q.device)[:, None, None] > 0
-    m = m[None] & (first | (j >= w)[None])
-    y = F.scaled_dot_product_attention(qb.transpose(1, 2).reshape(B * n, H, w, D), two(k).transpose(1, 2).reshape(B * n, H, 2 * w, D), two(v).transpose(1, 2).reshape(B * n, H, 2 * w, D), attn_mask=m.repeat(B, 1, 1)[:, None])
-    return y.reshape(B, n, H, w, D).transpose(1, 2).reshape(B, H, T, D)
-
-
-class Block(nn.Module):
-    def __init__(s, c, local=0):
-        super().__init__()
-        s.c = c
-        s.local = local
-        s.n1 = nn.RMSNorm(c.d, eps=1e-5); s.n2 = nn.RMSNorm(c.d, eps=1e-5)
-        s.q = nn.Linear(c.d, c.heads * c.hd, bias=False); s.k = nn.Linear(c.d, c.kv * c.hd, bias=False); s.v = nn.Linear(c.d, c.kv * c.hd, bias=False)
-        s.qn = nn.RMSNorm(c.hd, eps=1e-5); s.kn = nn.RMSNorm(c.hd, eps=1e-5)
-        s.o = nn.Linear(c.heads * c.hd, c.d, bias=False)
-        s.g = nn.Linear(c.d, c.ff, bias=False); s.u = nn.Linear(c.d, c.ff, bias=False); s.w = nn.Linear(c.ff, c.d, bias=False)
-
-    def forward(s, x, cos, sin):
-        B, T, _ = x.shape
-        h = s.n1(x)
-        q = s.q(h).view(B, T, s.c.heads, s.c.hd).transpose(1, 2)
-        k = s.k(h).view(B, T, s.c.kv, s.c.hd).transpose(1, 2)
-        v = s.v(h).view(B, T, s.c.kv, s.c.hd).transpose(1, 2)
-        q, k = s.qn(q), s.kn(k)
-        q = (q * cos + rot(q) * sin).to(v.dtype); k = (k * cos + rot(k) * sin).to(v.dtype)
-        y = local_attention(q, k, v, s.local) if s.local and T > s.local else F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=s.c.heads != s.c.kv)
-        x = x + s.o(y.transpose(1, 2).reshape(B, T, -1))
-        h = s.n2(x)
-        return x + s.w(F.silu(s.g(h)) * s.u(h)), q, k
-
-
-class Reader(nn.Module):
-    def __init__(s, c):
-        super().__init__()
-        s.c = c
-        s.emb = nn.Embedding(c.vocab, c.d)
-        s.blocks = nn.ModuleList(Block(c, LOCAL if i < c.rlayer else 0) for i in range(c.layers))
-        s.nf = nn.RMSNorm(c.d, eps=1e-5)
-        s.pq = nn.Linear(c.d, 2 * c.d, bias=False); s.pk = nn.Linear(c.d, c.d, bias=False)
-        for n, p in s.named_parameters():
-            if p.dim() == 2:
-                nn.init.normal_(p, std=(0.02 if 'emb' in n else 0.4 / math.sqrt(p.shape[1])) / (math.sqrt(2 * c.layers) if n.endswith(("o.weight", "w.weight")) else 1))
-
-    def trunk(s, ids, cos, sin):
-        x = s.emb(ids)
-        rq = rk = None
-        for i, b in enumerate(s.blocks):
-            x, q, k = b(x, cos, sin)
-            if i == s.c.rlayer:
-                rq, rk = q, k
-        return s.nf(x), rq, rk
-
-
-def retrieval_probs(rq, rk, rows, c):
-    """rows: [B, M] row positions (or -1). Returns probs [B, M, T] averaged over the retrieval heads."""
-    B, H, T, D = rq.shape
-    idx = rows.clamp(min=0)
-    q = torch.gather(rq[:, :c.rheads], 2, idx[:, None, :, None].expand(B, c.rheads, idx.shape[1], D))
-    k = rk
-    if c.kv != c.heads:
-        k = k.repeat_interleave(c.heads // c.kv, 1)
-    k = k[:, :c.rheads]
-    s = (q.float() @ k.float().transpose(-1, -2)) / math.sqrt(D)
-    causal = torch.arange(T, device=rq.device)[None, None, :] <= idx[..., None]
-    s = s.masked_fill(~causal[:, None], -1e9)
-    return s.softmax(-1).mean(1)
-
-
-def pointers(model, h, last):
-    """start/end logits over positions: [B, 2, T]."""
-    B, T, d = h.shape
-    q = model.pq(h[torch.arange(B, device=h.device), last]).view(B, 2, d)
-    return (q.float() @ model.pk(h).float().transpose(1, 2)) / math.sqrt(d)
 
 
 def lm_loss(h, w, tgt, m):
@@ -123,7 +15,7 @@ def lm_loss(h, w, tgt, m):
 def losses(model, batch, cos, sin, c, lm_share=1, lm_fn=lm_loss):
     ids, key, meta = batch
     B, T = ids.shape
-    row0, nrow, ps, pe, n, cs, haspan = meta.unbind(1)
+    row0, nrow, ps, pe, n, cs, haspan, first = meta.unbind(1)
     h, rq, rk = model.trunk(ids, cos[:T], sin[:T])
     pos = torch.arange(T, device=ids.device)[None]
     tgt = torch.roll(ids, -1, 1)
@@ -136,22 +28,49 @@ def losses(model, batch, cos, sin, c, lm_share=1, lm_fn=lm_loss):
     rows = torch.where(off < nrow[:, None], row0[:, None] + off, -1)
     p = retrieval_probs(rq, rk, rows, c)
     rm = (rows >= 0).float()
-    hasq = (nrow > 0).float()
+    scan = ((nrow > 0) & (first == 0)).float()
     lastrow = (nrow - 1).clamp(min=0)
     last = p[torch.arange(B, device=ids.device), lastrow]
     pooled = (p * rm[..., None]).sum(1) / rm.sum(1).clamp(min=1)[:, None]
     g = key.float()
-    cnt = hasq.sum().clamp(min=1)
-    rp = (-((pooled * g).sum(1) + 1e-6).log() * hasq).sum() / cnt
-    rl = (-((last * g).sum(1) + 1e-6).log() * hasq).sum() / cnt
+    cnt = scan.sum().clamp(min=1)
+    rp = (-((pooled * g).sum(1) + 1e-6).log() * scan).sum() / cnt
+    rl = (-((last * g).sum(1) + 1e-6).log() * scan).sum() / cnt
     lg = pointers(model, h, (n - 1).clamp(min=0))
     ok = (pos >= cs[:, None]) & (pos < cend[:, None]) | (pos == 0)
-    ok = torch.stack([ok, ok | (pos == cend[:, None])], 1) if END else ok[:, None]
+    ok = torch.stack([ok, ok | (pos == cend[:, None])], 1)
     lg = lg.masked_fill(~ok, -1e9)
     pe = pe + END * (pe > 0)
-    hs = (haspan > 0).float() * hasq
+    hs = (haspan > 0).float() * (first > 0)
     pl = ((F.cross_entropy(lg[:, 0], ps, reduction="none") + F.cross_entropy(lg[:, 1], pe, reduction="none")) * hs).sum() / hs.sum().clamp(min=1)
-    return lm, pl, rp, rl
+    return lm, pl, rp, rl, across(rq, rk, rows, g, scan, cs, cend, c)
+
+
+GROUP, ROWS = 16, 6
+
+
+def across(rq, rk, rows, gold, scan, cs, cend, c):
+    """
+    Contrast between windows: some question rows of each window against the keys of a group of windows, so that a sentence outweighs those
+    of texts it was never read beside. rq, rk: [B, H, T, D]; rows: [B, M]; gold, over the window itself: [B, T].
+    """
+    B, H, T, D = rq.shape
+    if B % GROUP:
+        return rq.sum() * 0
+    n = (rows >= 0).sum(1).clamp(min=1)
+    pick = (torch.rand(B, ROWS, device=rq.device) * n[:, None]).long()
+    at = torch.gather(rows, 1, pick).clamp(min=0)
+    q = torch.gather(rq, 2, at[:, None, :, None].expand(B, H, ROWS, D)).view(B // GROUP, GROUP, H, ROWS, D)
+    k = rk.view(B // GROUP, GROUP, H, T, D)
+    s = torch.einsum("gihrd,gjhtd->gihrjt", q, k).float() / math.sqrt(D)
+    pos = torch.arange(T, device=rq.device)[None]
+    context = ((pos >= cs[:, None]) & (pos < cend[:, None]) & (scan[:, None] > 0)).view(B // GROUP, 1, 1, 1, GROUP, T)
+    own = torch.eye(GROUP, device=rq.device, dtype=torch.bool).view(1, GROUP, 1, 1, GROUP, 1)
+    sink = (pos == 0).view(1, 1, 1, 1, 1, T) & own
+    p = s.masked_fill(~(context | sink), -1e9).flatten(-2).softmax(-1).view_as(s)
+    mine = p.diagonal(dim1=1, dim2=4).mean((1, 2))            # [groups, T, window]
+    mass = (mine.permute(0, 2, 1).reshape(B, T) * gold).sum(1)
+    return (-(mass + 1e-6).log() * scan).sum() / scan.sum().clamp(min=1)
 
 
 class Muon:
@@ -177,29 +96,8 @@ class Muon:
             for p, d in zip(ps, x): p.mul_(1 - s.lr * s.wd).add_(d.to(p.dtype), alpha=-sc)
 
 
-HF = {"n1": "input_layernorm", "n2": "post_attention_layernorm", "q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj", "qn": "self_attn.q_norm",
-      "kn": "self_attn.k_norm", "o": "self_attn.o_proj", "g": "mlp.gate_proj", "u": "mlp.up_proj", "w": "mlp.down_proj"}
-TOP = {"emb.weight": "model.embed_tokens.weight", "nf.weight": "model.norm.weight", "pq.weight": "span.query.weight", "pk.weight": "span.key.weight"}
-
-
-def hf_name(k):
-    if k in TOP:
-        return TOP[k]
-    _, i, x, _w = k.split(".")
-    return f"model.layers.{i}.{HF[x]}.weight"
-
-
-def save(model, out):
-    """bf16 weights under their Hugging Face names, in two files: the embedding and the rest (join.py makes one of them)."""
-    from safetensors.torch import save_file
-    sd = {hf_name(k): v.detach().to(torch.bfloat16).cpu().contiguous() for k, v in model.state_dict().items()}
-    emb = {k: sd.pop(k) for k in ["model.embed_tokens.weight"]}
-    save_file(emb, f"{out}/embedding.safetensors", metadata={"format": "pt"})
-    save_file(sd, f"{out}/layers.safetensors", metadata={"format": "pt"})
-
-
 def main():
-    import build, random, shutil
+    import build, evaluate, golden, random, shutil
     from multiprocessing import Pool
     t0 = time.time()
     root = os.environ["DATA"]; out = os.environ["OUT"]
@@ -238,14 +136,18 @@ def main():
     log("sentences", build.G["corpus"].n, "tokens", sum(map(len, build.G["corpus"].ids)))
     build.G["qa"] = build.load_qa(root, tok)
     log("questions", {k: len(v) for k, v in build.G["qa"]["groups"].items()}, "passages", len(build.G["qa"]["ids"]))
-    sizes = {512: 0.5, 1024: 0.5} if init else {256: 0.35, 512: 0.35, 1024: 0.30}
+    sizes = {256: 0.35, 512: 0.35, 1024: 0.30}
     workers = Pool(2 if SMOKE else 14)   # before the first use of the device
-    jobs = {z: build.pool_samples(workers, int(npool * share * 1024 / z), z, per=50 if SMOKE else 500) for z, share in sizes.items()}
+    seed = int(os.environ.get("SEED", 0))
+
+    def begin_pool(z, generation):
+        return build.pool_samples(workers, int(npool * sizes[z] * 1024 / z), z, seed=seed + 2000 * generation, per=50 if SMOKE else 500)
+
+    jobs = {z: begin_pool(z, 0) for z in sizes}
     c = Cfg(vocab=build.VOCAB)
     torch.manual_seed(0)
     if init:
-        import golden
-        model, c = golden.load(init)
+        model, c = load(init)
         model.train()
     else:
         model = Reader(c).to(dev)
@@ -263,8 +165,8 @@ def main():
 
     def step_loss(batch, ph, share):
         with torch.autocast(dev, torch.bfloat16):
-            lm, an, rp, rl = losses(model, batch, cos, sin, c, share, fn)
-        return (1 - 0.5 * ph) * lm + (0.02 + 0.18 * ph) * an + (0.1 + 0.35 * ph) * rp + 0.05 * rl, lm, an, rp, rl
+            lm, an, rp, rl, ac = losses(model, batch, cos, sin, c, share, fn)
+        return (1 - 0.5 * ph) * lm + (0.02 + 0.33 * ph) * an + (0.1 + 0.25 * ph) * rp + 0.05 * rl + (0.05 + 0.25 * ph) * ac, lm, an, rp, rl, ac
 
     def zero():
         opt.zero_grad(set_to_none=True)
@@ -272,19 +174,23 @@ def main():
 
     for z in sizes:   # compile every shape on made-up windows while the real ones are being built
         bz = tokens // z
-        meta = torch.tensor([[z - 20, 20, 5, 6, z, 1, 1]], device=dev).repeat(bz, 1)
+        meta = torch.tensor([[z - 20, 20, 5, 6, z, 1, 1, 0]], device=dev).repeat(bz, 1)
         for share in ((2,) if init else (1, 2)):
             step_loss((torch.randint(10, build.VOCAB, (bz, z), device=dev), torch.ones(bz, z, dtype=torch.uint8, device=dev), meta), 0.0, share)[0].backward()
             zero()
         log("compiled", z)
-    pools = {}
-    for z in sizes:
+    pools, generation = {}, dict.fromkeys(sizes, 0)
+
+    def take(z):
+        """The finished pool goes to the device; the next is begun, so that hardly a window is seen twice."""
         O, K, Mt = build.join(jobs[z].get())
-        assert not SMOKE or (Mt[:, 4] <= z).all()
         none = (Mt[:, 1] > 0) & (K[:, 0] == 1)
         log("pool", O.shape, "fill", round(float(Mt[:, 4].mean() / z), 3), "spans", round(float((Mt[:, 6] > 0).mean()), 3), "without answer", round(float(none.mean()), 3))
         pools[z] = [torch.from_numpy(x.astype(np.int16) if x.dtype == np.uint16 else x).to(dev) for x in (O, K, Mt)]
-    workers.terminate()
+        generation[z] += 1
+        jobs[z] = begin_pool(z, generation[z])
+
+    for z in sizes: take(z)
     begin = time.time(); budget = max(stop - (begin - t0), 10 if SMOKE else 60); step = 0
     rz = random.Random(0); order = {z: None for z in sizes}; at = {z: 0 for z in sizes}; ema = {}
     while True:
@@ -296,29 +202,30 @@ def main():
         for g in opt.param_groups: g["lr"] = lr * f
         muon.lr = muon.lr0 * f
         z = rz.choices(list(sizes), list(sizes.values()))[0]
+        if jobs[z].ready() and prog < 0.95: take(z); order[z] = None
         n = pools[z][0].shape[0]; bz = min(tokens // z, n)
         if order[z] is None or at[z] + bz > n: order[z] = torch.randperm(n, device=dev); at[z] = 0
         ix = order[z][at[z]:at[z] + bz]; at[z] += bz
         batch = [(pools[z][0][ix].long() & 0xFFFF), pools[z][1][ix], pools[z][2][ix].long()]
-        loss, lm, an, rp, rl = step_loss(batch, 1.0 if init else min(1.0, prog / 0.5), 1 if prog < 0.35 and not init else 2)
+        loss, lm, an, rp, rl, ac = step_loss(batch, 1.0 if init else min(1.0, prog / 0.5), 1 if prog < 0.35 and not init else 2)
         zero()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(other, 1.0)
         opt.step(); muon.step()
         step += 1
         if step % 25 == 0 or SMOKE:
-            for k_, v_ in (("lm", lm), ("span", an), ("retrieval", rp), ("last", rl)):
+            for k_, v_ in (("lm", lm), ("span", an), ("retrieval", rp), ("last", rl), ("across", ac)):
                 v_ = v_.item()
                 assert math.isfinite(v_), k_
                 ema[k_] = v_ if k_ not in ema else 0.8 * ema[k_] + 0.2 * v_
         if step % 200 == 0 or SMOKE:
             log(f"step {step} " + " ".join(f"{k_} {v_:.3f}" for k_, v_ in ema.items()) + f" lr {f:.2f} {step*tokens/(time.time()-begin)/1e6:.2f}M tok/s")
     log("trained", step, "steps,", round(step * tokens / 1e9, 3), "billion tokens,", round(time.time() - begin), "s")
+    workers.terminate()
     save(model, out)
     log("saved")
     model.load_state_dict({k: v.to(torch.bfloat16).float() for k, v in model.state_dict().items()})   # what is measured is what ships
     if "trunk" in model.__dict__: del model.__dict__["trunk"]
-    import evaluate, golden
     golden.run(model, c, tok, out, log)
     evaluate.run(model, c, tok, root, log)
 

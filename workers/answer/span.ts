@@ -1,6 +1,6 @@
 import type { Answer, AnswerSpan } from '../../shared/attention.ts';
 import type { Graph } from '../attention/embedded/graph.ts';
-import { layOut } from '../attention/embedded/layout.ts';
+import { layOutToAnswer } from '../attention/embedded/layout.ts';
 import type { Manifest } from '../attention/embedded/manifest.ts';
 import type { ReaderTokenizer } from '../attention/embedded/tokenizer.ts';
 
@@ -27,12 +27,13 @@ export async function answerSpan(
 ): Promise<Answer> {
   const { graph, tokenizer, manifest } = parts;
   const ids = evidence.map((sentence) => tokenizer.encode(sentence));
-  const { lengths, ...window } = layOut(ids, question, manifest);
+  const { lengths, first, ...window } = layOutToAnswer(ids, question, manifest);
   if (lengths.every((length) => length === 0)) return nothing(0);
   const { start_logits: starts, end_logits: ends } = await graph(window.ids, window.rows);
   if (!starts || !ends) throw new Error('the answer graph has no outputs "start_logits" and "end_logits"');
   const owner = lengths.flatMap((length, sentence) => new Array<number>(length).fill(sentence));
-  const best = bestSpan(starts.subarray(1), ends.subarray(1), owner, manifest.answer.max_tokens);
+  // A causal state can't know that its token is the last one: the end is scored on the token behind it.
+  const best = bestSpan(starts.subarray(first), ends.subarray(first + 1), owner, manifest.answer.max_tokens);
   const margin = best.score - (starts[0]! + ends[0]!);
   const { bias, temperature, threshold } = manifest.answer;
   const confidence = 1 / (1 + Math.exp((bias - margin) / temperature));

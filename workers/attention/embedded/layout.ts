@@ -7,6 +7,8 @@ export interface Layout {
   ids: number[];
   /** Positions of the question rows, from the question mark to the answer mark. */
   rows: number[];
+  /** Position of the first sentence's first token. */
+  first: number;
   /** Tokens of each sentence that are in the window; a trimmed sentence has fewer than it had. */
   lengths: number[];
 }
@@ -23,22 +25,34 @@ export function encodeQuestion(question: string, tokenizer: ReaderTokenizer, man
   return ids;
 }
 
-/** `bos sentences question-mark question answer-mark`, cut to `max_window_tokens`. */
+/** To scan: `bos sentences question-mark question answer-mark`, cut to `max_window_tokens`. */
 export function layOut(sentences: number[][], question: number[], manifest: Manifest): Layout {
-  const { bos, question: asks, answer } = manifest.tokens;
-  const room = manifest.max_window_tokens - question.length - 3;
+  return laidOut([manifest.tokens.bos], sentences, question, manifest);
+}
+
+/**
+ * To answer from: `bos question-mark question context-mark sentences question-mark question answer-mark`. A causal model that has the
+ * question before the text reads the text with it in mind; a scan can't afford that, its local layers would hardly see the question.
+ */
+export function layOutToAnswer(sentences: number[][], question: number[], manifest: Manifest): Layout {
+  const { bos, question: asks, context } = manifest.tokens;
+  return laidOut([bos, asks, ...question, context], sentences, question, manifest);
+}
+
+function laidOut(before: number[], sentences: number[][], question: number[], manifest: Manifest): Layout {
+  const { question: asks, answer } = manifest.tokens;
   const lengths = trimLongest(
     sentences.map((ids) => ids.length),
-    room,
+    manifest.max_window_tokens - before.length - question.length - 2,
   );
-  const ids = [bos];
+  const ids = [...before];
   sentences.forEach((sentence, i) => {
     for (let at = 0; at < lengths[i]!; at++) ids.push(sentence[at]!);
   });
-  const first = ids.length;
+  const end = ids.length;
   ids.push(asks, ...question, answer);
-  const rows = Array.from({ length: question.length + 2 }, (_, i) => first + i);
-  return { ids, rows, lengths };
+  const rows = Array.from({ length: question.length + 2 }, (_, i) => end + i);
+  return { ids, rows, first: before.length, lengths };
 }
 
 /** Lengths with the same cap on each, the largest cap with which the sum is at most `room`. */

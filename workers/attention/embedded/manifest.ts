@@ -3,8 +3,8 @@ import type { ScanSettings } from '../../../shared/attention.ts';
 /** What the reader's files say of themselves (reader/assets/manifest.json, written by the exporter). */
 export interface Manifest {
   model: string;
-  /** Ids of the marks of the layout `bos context question-mark question answer-mark`. */
-  tokens: { bos: number; question: number; answer: number };
+  /** Ids of the marks of the layouts (see layout.ts). */
+  tokens: { bos: number; question: number; context: number; answer: number };
   /** Longest input of the graphs, marks and question included. */
   max_window_tokens: number;
   max_question_tokens: number;
