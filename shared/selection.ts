@@ -43,18 +43,25 @@ export function rankSentences(scores: WindowScores, settings: ScanSettings): Ran
 }
 
 /**
- * The best sentences that fit `budget` tokens, in document order. The best one always stays, even when it alone is over the budget.
- *
- * @param tokens token count of each sentence of the window
+ * The best sentences that fit `budget` tokens, in document order. The best one always stays, even when it alone is over the budget. Of
+ * sentences that read the same one stays: a text that repeats itself would fill the cache with copies.
  */
-export function keepWithin(ranked: Ranked[], tokens: number[], budget: number): number[] {
+export function keepWithin(
+  ranked: Ranked[],
+  sentences: { text: string; tokens: number }[],
+  budget: number,
+): number[] {
   const kept: number[] = [];
+  const seen = new Set<string>();
   let used = 0;
   for (const { index } of ranked) {
-    const length = tokens[index]!;
-    if (kept.length > 0 && used + length > budget) continue;
+    const { text, tokens } = sentences[index]!;
+    if (kept.length > 0 && used + tokens > budget) continue;
+    const words = text.trim();
+    if (seen.has(words)) continue;
+    seen.add(words);
     kept.push(index);
-    used += length;
+    used += tokens;
   }
   return kept.sort((a, b) => a - b);
 }

@@ -27,8 +27,7 @@ export const sequential: Scan = {
 
   absorb(state, window, scores): Outcome {
     const { sentences, taken } = window;
-    const tokens = sentences.map((s) => s.tokens);
-    const kept = keepWithin(rankSentences(scores, state.settings), tokens, state.settings.cache_tokens);
+    const kept = keepWithin(rankSentences(scores, state.settings), sentences, state.settings.cache_tokens);
     const cache = kept.map((i) => sentences[i]!);
     const fresh = kept.filter((i) => i >= state.cache.length).length;
     return {

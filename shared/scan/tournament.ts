@@ -36,11 +36,7 @@ export const tournament: Scan = {
 
   absorb(state, window, scores): Outcome {
     const { sentences, taken } = window;
-    const kept = keepWithin(
-      rankSentences(scores, state.settings),
-      sentences.map((s) => s.tokens),
-      state.settings.cache_tokens,
-    );
+    const kept = keepWithin(rankSentences(scores, state.settings), sentences, state.settings.cache_tokens);
     const survivors = kept.map((i) => sentences[i]!);
     return {
       state: {

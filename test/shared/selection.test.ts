@@ -50,17 +50,23 @@ describe('rankSentences', () => {
 
 describe('keepWithin', () => {
   const ranked = [3, 0, 2, 1].map((index, i) => ({ index, score: 10 - i }));
+  const long = (tokens: number[]) => tokens.map((n, i) => ({ text: `sentence ${i}. `, tokens: n }));
 
   it('fills the budget best first and gives document order', () => {
-    expect(keepWithin(ranked, [10, 10, 10, 10], 30)).toEqual([0, 2, 3]);
-    expect(keepWithin(ranked, [10, 10, 10, 10], 100)).toEqual([0, 1, 2, 3]);
+    expect(keepWithin(ranked, long([10, 10, 10, 10]), 30)).toEqual([0, 2, 3]);
+    expect(keepWithin(ranked, long([10, 10, 10, 10]), 100)).toEqual([0, 1, 2, 3]);
   });
 
   it('passes over a sentence too long for what is left', () =>
-    expect(keepWithin(ranked, [25, 5, 10, 10], 30)).toEqual([1, 2, 3]));
+    expect(keepWithin(ranked, long([25, 5, 10, 10]), 30)).toEqual([1, 2, 3]));
 
   it('keeps the best one even when it alone is over the budget', () =>
-    expect(keepWithin(ranked, [1, 1, 1, 90], 30)).toEqual([3]));
+    expect(keepWithin(ranked, long([1, 1, 1, 90]), 30)).toEqual([3]));
+
+  it('keeps one of those that read the same', () => {
+    const copies = ['again. ', 'other. ', 'again.\n', 'once. '].map((text) => ({ text, tokens: 10 }));
+    expect(keepWithin(ranked, copies, 100)).toEqual([0, 1, 3]);
+  });
 
   it('nothing from nothing', () => expect(keepWithin([], [], 30)).toEqual([]));
 });
