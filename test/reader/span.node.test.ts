@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bestSpan, codePoints } from '../../workers/answer/span.ts';
+import { bestSpan, clauseEnd, codePoints } from '../../workers/answer/span.ts';
 
 describe('the best span', () => {
   const scores = (...values: number[]) => Float32Array.from(values);
@@ -16,6 +16,22 @@ describe('the best span', () => {
 
   it('is no longer than the limit', () => {
     expect(bestSpan(scores(5, 0, 0), scores(0, 1, 9), [0, 0, 0], 2)).toMatchObject({ first: 1, last: 2 });
+  });
+});
+
+describe('the end of a clause', () => {
+  // Tokens of one character each.
+  const read = () => ({ text: 'a b, c.', bytes: [1, 1, 1, 1, 1, 1, 1] });
+  const ends = (...values: number[]) => Float32Array.from(values);
+  const owner = [0, 0, 0, 0, 0, 0, 0];
+
+  it('wins a tie', () => {
+    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 0, 4.8, 0, 0, 4.6, 0), owner, read)).toBe(5);
+  });
+
+  it('loses when its score is lower', () => {
+    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 0, 4.8, 0, 0, 4, 0), owner, read)).toBe(2);
+    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 4.9, 4, 0, 0, 4, 0), owner, read)).toBe(0);
   });
 });
 

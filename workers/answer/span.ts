@@ -33,15 +33,18 @@ export async function answerSpan(
   if (!starts || !ends) throw new Error('the answer graph has no outputs "start_logits" and "end_logits"');
   const owner = lengths.flatMap((length, sentence) => new Array<number>(length).fill(sentence));
   // A causal state can't know that its token is the last one: the end is scored on the token behind it.
-  const best = bestSpan(starts.subarray(first), ends.subarray(first + 1), owner, manifest.answer.max_tokens);
+  const endsBehind = ends.subarray(first + 1);
+  const best = bestSpan(starts.subarray(first), endsBehind, owner, manifest.answer.max_tokens);
   const margin = best.score - (starts[0]! + ends[0]!);
   const { bias, temperature, threshold } = manifest.answer;
   const confidence = 1 / (1 + Math.exp((bias - margin) / temperature));
   if (confidence < threshold) return nothing(confidence);
-  const located = locate(best, owner, lengths, (sentence) => ({
+  const read = (sentence: number) => ({
     text: evidence[sentence]!,
     bytes: ids[sentence]!.map((id) => tokenizer.byteLength(id)),
-  }));
+  });
+  const whole = { ...best, last: clauseEnd(best, endsBehind, owner, read) };
+  const located = locate(whole, owner, lengths, read);
   const spans = located.map((span) => wholeWords(span, evidence[span.sentence]!));
   const text = spans.map(({ sentence, start, end }) => slice(evidence[sentence]!, start, end)).join('');
   return text ? { found: true, text, confidence, spans } : nothing(0);
@@ -63,6 +66,32 @@ export function bestSpan(
     }
   }
   return best;
+}
+
+/** Scores that differ by less are as good as the same: on articles kept out of training, 0.5 costs no F1 and 1 does. */
+const TIE = 0.5;
+const CLOSES = /^(?:[.,;:!?…)\]。，、；：！？]|\s*$)/u;
+
+/**
+ * The last token of the span. Where the end is nearly a tie between words of a list ("eat", "eat a sandwich", "eat a sandwich and sit in
+ * the park"), the longest that reaches the end of its clause is the one that leaves nothing out.
+ */
+export function clauseEnd(
+  { last }: TokenSpan,
+  ends: Float32Array,
+  owner: number[],
+  read: (sentence: number) => { text: string; bytes: number[] },
+): number {
+  const sentence = owner[last]!;
+  const begin = owner.indexOf(sentence);
+  const { text, bytes } = read(sentence);
+  let chosen = last;
+  for (let at = last + 1; owner[at] === sentence; at++) {
+    if (ends[at]! < ends[last]! - TIE) continue;
+    const { end } = codePoints(text, bytes, 0, at - begin + 1);
+    if (CLOSES.test([...text].slice(end).join(''))) chosen = at;
+  }
+  return chosen;
 }
 
 /**
