@@ -11,7 +11,14 @@ const arithmetic: Reader = {
     return {
       model: 'arithmetic',
       max_question_tokens: 56,
-      settings: { window_tokens: 965, cache_tokens: 256, top_tokens: 300, phrase_tokens: 8, rank: 'mass' },
+      settings: {
+        window_tokens: 965,
+        cache_tokens: 256,
+        top_tokens: 300,
+        phrase_tokens: 8,
+        rank: 'mass',
+        lexical_weight: 0.3,
+      },
     };
   },
   async countTokens(sentences) {

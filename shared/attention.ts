@@ -12,6 +12,11 @@ export interface ScanSettings {
   phrase_tokens: number;
   /** What orders sentences under the bound: the best convolved token ("peak", the paper) or the sum over the sentence ("mass"). */
   rank: 'peak' | 'mass';
+  /**
+   * What BM25 over the question's own words adds to the logarithm of a sentence's standing: 0 is the paper, attention alone. Above 0 the
+   * standing of every sentence counts, not of those with a top-K token alone.
+   */
+  lexical_weight: number;
 }
 
 export interface BackendDescription {

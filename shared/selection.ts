@@ -10,22 +10,17 @@ export interface Ranked {
 }
 
 /**
- * The sentences that hold at least one of the window's top-K tokens after the phrase convolution, best first
- * (InfiniRetri, section 3.3, steps 5 and 6 of the loop).
+ * The window's sentences, best first. By attention alone (InfiniRetri, section 3.3, steps 5 and 6 of the loop) those that hold at least
+ * one of the window's top-K tokens after the phrase convolution; with `lexical` all of them, by log(attention + 0.001) + weight × BM25:
+ * a sum of evidences in the logarithm, where a floor under the attention keeps words alone from being worth nothing or all.
+ *
+ * @param lexical one BM25 score a sentence
  */
-export function rankSentences(scores: WindowScores, settings: ScanSettings): Ranked[] {
-  const lengths = scores.sentences.map((s) => s.importance.length);
-  const flat = new Float32Array(lengths.reduce((sum, n) => sum + n, 0));
-  const owner = new Int32Array(flat.length);
-  let at = 0;
-  scores.sentences.forEach(({ importance }, index) => {
-    flat.set(importance, at);
-    owner.fill(index, at, at + importance.length);
-    at += importance.length;
-  });
-  const phrases = convolvePhrases(flat, settings.phrase_tokens);
+export function rankSentences(scores: WindowScores, settings: ScanSettings, lexical?: number[]): Ranked[] {
+  const { phrases, owner } = convolved(scores, settings.phrase_tokens);
+  const tokens = topIndices(phrases, lexical ? phrases.length : settings.top_tokens);
   const score = new Map<number, number>();
-  for (const token of topIndices(phrases, settings.top_tokens)) {
+  for (const token of tokens) {
     const index = owner[token]!;
     score.set(index, Math.max(score.get(index) ?? Number.NEGATIVE_INFINITY, phrases[token]!));
   }
@@ -37,9 +32,31 @@ export function rankSentences(scores: WindowScores, settings: ScanSettings): Ran
       );
     }
   }
+  if (lexical) {
+    for (const [index, attention] of score) {
+      score.set(index, Math.log(Math.max(0, attention) + FLOOR) + settings.lexical_weight * lexical[index]!);
+    }
+  }
   return [...score]
     .map(([index, value]) => ({ index, score: value }))
     .sort((a, b) => b.score - a.score || a.index - b.index);
+}
+
+/** Attention below a thousandth of a window's is noise. */
+const FLOOR = 0.001;
+
+/** Convolved importance of the window's tokens in one row, and whose sentence each is. */
+function convolved({ sentences }: WindowScores, width: number): { phrases: Float32Array; owner: Int32Array } {
+  const total = sentences.reduce((sum, { importance }) => sum + importance.length, 0);
+  const flat = new Float32Array(total);
+  const owner = new Int32Array(total);
+  let at = 0;
+  sentences.forEach(({ importance }, index) => {
+    flat.set(importance, at);
+    owner.fill(index, at, at + importance.length);
+    at += importance.length;
+  });
+  return { phrases: convolvePhrases(flat, width), owner };
 }
 
 /**

@@ -43,13 +43,12 @@ export async function main(argv: string[]): Promise<void> {
   let same = 0;
   let union = 0;
   let whole = 0;
-  for (const [i, { windows }] of asked.entries()) {
-    const embedded = await reader.score(requests[i]!);
-    const engine = await other(i);
+  for (const [i, { question, windows }] of asked.entries()) {
+    const embedded = await keptOf(reader, question, windows, (await reader.score(requests[i]!)).windows);
+    const engine = await keptOf(reader, question, windows, await other(i));
     let agree = true;
-    for (const [n, window] of windows.entries()) {
-      const a = new Set(await keptOf(reader, window, embedded.windows[n]!));
-      const b = new Set(await keptOf(reader, window, engine[n]!));
+    for (const [n, a] of embedded.entries()) {
+      const b = engine[n]!;
       const both = [...a].filter((s) => b.has(s)).length;
       kept += a.size;
       same += both;

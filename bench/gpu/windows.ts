@@ -10,7 +10,7 @@ export async function roundOf(backend: AttentionBackend, sentences: string[]): P
     return { document: 'd', start: i, end: i + 1, text, tokens: counts[i]! };
   });
   const windows: Window[] = [];
-  const state = scans.tournament.start(settings);
+  const state = scans.tournament.start(settings, '');
   while (ahead.length > 0) {
     const plan = scans.tournament.plan(state, ahead, true);
     if (plan.kind !== 'window') break;
@@ -20,14 +20,18 @@ export async function roundOf(backend: AttentionBackend, sentences: string[]): P
   return windows;
 }
 
-/** Places of the sentences that a window keeps. */
+/** Places of the sentences that a tournament's first round keeps, window by window. */
 export async function keptOf(
   backend: AttentionBackend,
-  window: Window,
-  scores: WindowScores,
-): Promise<number[]> {
+  question: string,
+  windows: Window[],
+  scores: WindowScores[],
+): Promise<Set<number>[]> {
   const { settings } = await backend.describe();
-  return scans.tournament
-    .absorb(scans.tournament.start(settings), window, scores)
-    .survivors.map((s) => s.start);
+  let state = scans.tournament.start(settings, question);
+  return windows.map((window, i) => {
+    const outcome = scans.tournament.absorb(state, window, scores[i]!);
+    state = outcome.state;
+    return new Set(outcome.survivors.map((s) => s.start));
+  });
 }

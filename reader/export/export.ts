@@ -56,6 +56,7 @@ function describe({ config }: ReaderModel, weights: string, sha256: Record<strin
       top_tokens: 300,
       phrase_tokens: 8,
       rank: 'mass',
+      lexical_weight: 0.3,
     },
     answer: { max_tokens: 64, ...reader.answer },
     sha256,

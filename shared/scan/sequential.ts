@@ -1,21 +1,10 @@
-import type { ScanSettings } from '../attention.ts';
-import { keepWithin, rankSentences } from '../selection.ts';
 import { packWindow, totalTokens } from '../windows.ts';
-import type { Outcome, Plan, Scan, ScanState } from './state.ts';
+import { keep } from './keep.ts';
+import { type Outcome, type Plan, type Scan, startOf } from './state.ts';
 
 /** The paper's loop: every window carries the cache, and old sentences compete again in each (InfiniRetri, section 3). */
 export const sequential: Scan = {
-  start: (settings: ScanSettings): ScanState => ({
-    mode: 'sequential',
-    settings,
-    round: 0,
-    cursor: 0,
-    survived_tokens: 0,
-    read_tokens: 0,
-    cache: [],
-    windows: 0,
-    done: false,
-  }),
+  start: (settings, question) => startOf('sequential', settings, question),
 
   plan(state, ahead, complete): Plan {
     if (complete && ahead.length === 0) return { kind: 'advance', state: { ...state, done: true } };
@@ -27,7 +16,7 @@ export const sequential: Scan = {
 
   absorb(state, window, scores): Outcome {
     const { sentences, taken } = window;
-    const kept = keepWithin(rankSentences(scores, state.settings), sentences, state.settings.cache_tokens);
+    const { kept, lexical } = keep(state, window, scores);
     const cache = kept.map((i) => sentences[i]!);
     const fresh = kept.filter((i) => i >= state.cache.length).length;
     return {
@@ -37,6 +26,7 @@ export const sequential: Scan = {
         read_tokens: state.read_tokens + totalTokens(sentences.slice(sentences.length - taken)),
         survived_tokens: totalTokens(cache),
         cache,
+        lexical,
         windows: state.windows + 1,
       },
       survivors: [],

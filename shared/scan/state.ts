@@ -1,4 +1,5 @@
 import type { ScanSettings, WindowScores } from '../attention.ts';
+import { type LexicalCounts, lexicalCounts } from '../lexical.ts';
 import type { TokenizedSentence } from '../sentence.ts';
 
 export type ScanMode = 'sequential' | 'tournament';
@@ -18,6 +19,8 @@ export interface ScanState {
   /** Tokens of this round's input already read. */
   read_tokens: number;
   cache: TokenizedSentence[];
+  /** The question's words in the text so far; null where the settings give them no weight. */
+  lexical: LexicalCounts | null;
   /** Windows scored so far, all rounds. */
   windows: number;
   done: boolean;
@@ -47,7 +50,7 @@ export interface Outcome {
 
 /** A way to run the loop, as a pure stepper: state and input in, a window to score out; scores in, the next state out. */
 export interface Scan {
-  start(settings: ScanSettings): ScanState;
+  start(settings: ScanSettings, question: string): ScanState;
   /**
    * @param ahead the round's input from `state.cursor` on, as much as the caller has at hand
    * @param complete whether `ahead` reaches the end of the round's input
@@ -55,3 +58,16 @@ export interface Scan {
   plan(state: ScanState, ahead: TokenizedSentence[], complete: boolean): Plan;
   absorb(state: ScanState, window: Window, scores: WindowScores): Outcome;
 }
+
+export const startOf = (mode: ScanMode, settings: ScanSettings, question: string): ScanState => ({
+  mode,
+  settings,
+  round: 0,
+  cursor: 0,
+  survived_tokens: 0,
+  read_tokens: 0,
+  cache: [],
+  lexical: settings.lexical_weight > 0 ? lexicalCounts(question) : null,
+  windows: 0,
+  done: false,
+});

@@ -1,8 +1,7 @@
-import type { ScanSettings } from '../attention.ts';
-import { keepWithin, rankSentences } from '../selection.ts';
 import type { TokenizedSentence } from '../sentence.ts';
 import { packWindow, totalTokens } from '../windows.ts';
-import type { Outcome, Plan, Scan, ScanState } from './state.ts';
+import { keep } from './keep.ts';
+import { type Outcome, type Plan, type Scan, type ScanState, startOf } from './state.ts';
 
 /**
  * Round 0 scores every window of the documents apart from the others; each leaves its best `cache_tokens` tokens of sentences. The
@@ -10,17 +9,7 @@ import type { Outcome, Plan, Scan, ScanState } from './state.ts';
  * round do not depend on each other, so they can be scored side by side, and rounds are logarithmic in the length.
  */
 export const tournament: Scan = {
-  start: (settings: ScanSettings): ScanState => ({
-    mode: 'tournament',
-    settings,
-    round: 0,
-    cursor: 0,
-    survived_tokens: 0,
-    read_tokens: 0,
-    cache: [],
-    windows: 0,
-    done: false,
-  }),
+  start: (settings, question) => startOf('tournament', settings, question),
 
   plan(state, ahead, complete): Plan {
     if (complete && ahead.length === 0) return { kind: 'advance', state: endRound(state) };
@@ -36,7 +25,7 @@ export const tournament: Scan = {
 
   absorb(state, window, scores): Outcome {
     const { sentences, taken } = window;
-    const kept = keepWithin(rankSentences(scores, state.settings), sentences, state.settings.cache_tokens);
+    const { kept, lexical } = keep(state, window, scores);
     const survivors = kept.map((i) => sentences[i]!);
     return {
       state: {
@@ -46,6 +35,7 @@ export const tournament: Scan = {
         survived_tokens: state.survived_tokens + totalTokens(survivors),
         // The last window's survivors; they are the final cache when the round turns out to be a single window.
         cache: survivors,
+        lexical,
         windows: state.windows + 1,
       },
       survivors,

@@ -31,7 +31,7 @@ function drive(
   json: boolean,
 ): Run {
   const scan = scans[mode];
-  let state = scan.start(settings);
+  let state = scan.start(settings, 'where is the needle?');
   let round = input;
   let survivors: TokenizedSentence[] = [];
   let reach = ahead;
@@ -89,8 +89,17 @@ const cases = fc.record({
     top_tokens: fc.integer({ min: 1, max: 300 }),
     phrase_tokens: fc.integer({ min: 1, max: 8 }),
     rank: fc.constant('peak' as const),
+    lexical_weight: fc.constantFrom(0, 0.3),
   }),
 });
+const smallest: ScanSettings = {
+  window_tokens: 10,
+  cache_tokens: 5,
+  top_tokens: 1,
+  phrase_tokens: 1,
+  rank: 'peak',
+  lexical_weight: 0,
+};
 const ascending = (sentences: TokenizedSentence[]) =>
   sentences.every((s, i) => i === 0 || sentences[i - 1]!.start < s.start);
 
@@ -131,29 +140,13 @@ describe.each(['sequential', 'tournament'] as const)('%s scan', (mode) => {
   }, 60_000);
 
   it('an empty text is over at once, with nothing kept', () => {
-    const plan = scans[mode].plan(
-      scans[mode].start({
-        window_tokens: 10,
-        cache_tokens: 5,
-        top_tokens: 1,
-        phrase_tokens: 1,
-        rank: 'peak',
-      }),
-      [],
-      true,
-    );
+    const plan = scans[mode].plan(scans[mode].start(smallest, 'q'), [], true);
     expect(plan).toMatchObject({ kind: 'advance', state: { done: true, cache: [], windows: 0 } });
   });
 
   it('waits for more input rather than score half a window', () => {
     const [only] = documentOf([], 0, 8);
-    const state = scans[mode].start({
-      window_tokens: 10,
-      cache_tokens: 5,
-      top_tokens: 1,
-      phrase_tokens: 1,
-      rank: 'peak',
-    });
+    const state = scans[mode].start(smallest, 'q');
     expect(scans[mode].plan(state, [only!], false)).toEqual({ kind: 'more' });
     expect(scans[mode].plan(state, [only!], true)).toMatchObject({ kind: 'window', window: { taken: 1 } });
   });
@@ -172,6 +165,7 @@ describe('tournament scan', () => {
       top_tokens: 60,
       phrase_tokens: 8,
       rank: 'peak' as const,
+      lexical_weight: 0,
     };
     const { state, windows } = drive('tournament', settings, input, 50, false);
     expect(state.cache.map((s) => s.text)).toContain(NEEDLE);

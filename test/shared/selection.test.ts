@@ -8,6 +8,7 @@ const settings = (some: Partial<ScanSettings>): ScanSettings => ({
   top_tokens: 3,
   phrase_tokens: 1,
   rank: 'peak',
+  lexical_weight: 0,
   ...some,
 });
 const scores = (...sentences: number[][]): WindowScores => ({
@@ -46,6 +47,22 @@ describe('rankSentences', () => {
     );
     expect(rankSentences(scores(), settings({}))).toEqual([]);
   });
+});
+
+describe("rankSentences with the question's words", () => {
+  const both = settings({ rank: 'mass', lexical_weight: 0.5, top_tokens: 1 });
+
+  it('adds the weighted score to the logarithm of the attention, whatever the top-K', () => {
+    const ranked = rankSentences(scores([0.5], [0.1, 0.1], [0]), both, [0, 4, 2]);
+    expect(ranked.map((r) => r.index)).toEqual([1, 0, 2]);
+    const by = [Math.log(0.201) + 2, Math.log(0.501), Math.log(0.001) + 1];
+    ranked.forEach(({ score }, i) => {
+      expect(score).toBeCloseTo(by[i]!, 5);
+    });
+  });
+
+  it('a sentence without tokens has no standing', () =>
+    expect(rankSentences(scores([], [1]), both, [9, 0]).map((r) => r.index)).toEqual([1]));
 });
 
 describe('keepWithin', () => {

@@ -15,7 +15,14 @@ export const overlap: Reader = {
     return {
       model: 'overlap',
       max_question_tokens: 32,
-      settings: { window_tokens: 128, cache_tokens: 48, top_tokens: 24, phrase_tokens: 4, rank: 'mass' },
+      settings: {
+        window_tokens: 128,
+        cache_tokens: 48,
+        top_tokens: 24,
+        phrase_tokens: 4,
+        rank: 'mass',
+        lexical_weight: 0,
+      },
     };
   },
 

@@ -45,7 +45,14 @@ function endpoint({ failing, status = 503, model = () => 'm', atOnce = 1 }: Faul
     warmingPatienceMs: 0,
     // No luck in the back-off: each wait is what Retry-After asks for.
     timing: { ...realTiming, random: () => 0 },
-    settings: { window_tokens: 128, cache_tokens: 48, top_tokens: 24, phrase_tokens: 4, rank: 'mass' },
+    settings: {
+      window_tokens: 128,
+      cache_tokens: 48,
+      top_tokens: 24,
+      phrase_tokens: 4,
+      rank: 'mass',
+      lexical_weight: 0,
+    },
   });
   return { reader: { ...attention, answer: overlap.answer }, sizes, calls: () => calls };
 }

@@ -154,7 +154,7 @@ async function begin(run: Run, claim: Claimed, { model, settings }: BackendDescr
     return new Ledger(run.session, claim, question.state, run.onEvent);
   }
   const state: RunState = {
-    scan: scans[question.mode].start(settings),
+    scan: scans[question.mode].start(settings, question.question),
     model,
     read: { sentences: 0, bytes: 0 },
     input: question.input,

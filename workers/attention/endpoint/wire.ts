@@ -137,6 +137,7 @@ export function readDescription(data: unknown): BackendDescription {
     top_tokens: 300,
     phrase_tokens: 8,
     rank: 'peak',
+    lexical_weight: 0,
   };
   return { model, max_question_tokens, settings, windows_at_once: Math.min(MAX_AT_ONCE, windows_at_once) };
 }

@@ -1,0 +1,79 @@
+/** What a text read so far says of the question's own words: all that BM25 needs, in the space of the question. */
+export interface LexicalCounts {
+  /** The question's words, each once. */
+  terms: string[];
+  /** Sentences so far that hold each of them. */
+  holding: number[];
+  sentences: number;
+  words: number;
+}
+
+// Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), section 3.5: the usual constants.
+const K1 = 1.2;
+const B = 0.75;
+
+export const lexicalCounts = (question: string): LexicalCounts => {
+  const terms = [...new Set(wordsOf(question))];
+  return { terms, holding: terms.map(() => 0), sentences: 0, words: 0 };
+};
+
+/**
+ * Takes new sentences into the counts, then scores all of them by BM25 with the counts so far. Rare words are known to be rare only
+ * once enough has been read, so sentences kept from before are scored again beside the new ones.
+ *
+ * @param sentences texts of a window in their order, those counted before in front
+ * @param fresh how many at the end are new
+ * @returns the new counts, and one score a sentence, 0 where it shares no word with the question
+ */
+export function scoreLexically(
+  counts: LexicalCounts,
+  sentences: string[],
+  fresh: number,
+): { counts: LexicalCounts; scores: number[] } {
+  const place = new Map(counts.terms.map((term, i) => [term, i]));
+  const read = sentences.map((text) => occurrences(text, place));
+  const holding = [...counts.holding];
+  let { words } = counts;
+  for (const { times, length } of read.slice(sentences.length - fresh)) {
+    words += length;
+    for (const term of times.keys()) holding[term]! += 1;
+  }
+  const total = counts.sentences + fresh;
+  const rarity = holding.map((n) => Math.log(1 + (total - n + 0.5) / (n + 0.5)));
+  const mean = words / Math.max(1, total);
+  const scores = read.map(({ times, length }) => {
+    const norm = K1 * (1 - B + B * (length / Math.max(1, mean)));
+    let score = 0;
+    for (const [term, n] of times) score += (rarity[term]! * n * (K1 + 1)) / (n + norm);
+    return score;
+  });
+  return { counts: { ...counts, holding, sentences: total, words }, scores };
+}
+
+function occurrences(
+  text: string,
+  place: Map<string, number>,
+): { times: Map<number, number>; length: number } {
+  const words = wordsOf(text);
+  const times = new Map<number, number>();
+  for (const word of words) {
+    const term = place.get(word);
+    if (term !== undefined) times.set(term, (times.get(term) ?? 0) + 1);
+  }
+  return { times, length: words.length };
+}
+
+const RUN = /[\p{L}\p{N}]+/gu;
+const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u;
+
+/** Runs of letters and digits in lower case; writing without spaces between words is taken in pairs of characters. */
+function wordsOf(text: string): string[] {
+  const runs = text.toLowerCase().match(RUN) ?? [];
+  return UNSPACED.test(text) ? runs.flatMap((run) => (UNSPACED.test(run) ? pairsOf(run) : run)) : runs;
+}
+
+function pairsOf(run: string): string[] {
+  const characters = [...run];
+  if (characters.length === 1) return characters;
+  return characters.slice(1).map((character, i) => characters[i]! + character);
+}
