@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { exportReader } from '../reader/export/export.ts';
+import { readerFrom } from '../reader/node.ts';
 import type { AttentionBackend } from '../shared/attention.ts';
-import { readerFrom } from '../test/reader/node-reader.ts';
 import { squadWindows } from './reader-windows.ts';
 
 /** How often the int8 reader picks the same best sentence as the float32 reader, over windows of SQuAD 1.1. */

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import type { WindowScores } from '../../shared/attention.ts';
-import { readerFrom } from '../../test/reader/node-reader.ts';
+import { readerFrom } from '../../reader/node.ts';
 import { createEndpointBackend } from '../../workers/attention/endpoint/index.ts';
 import { readScores } from '../../workers/attention/endpoint/wire.ts';
 import { squadWindows } from '../reader-windows.ts';

@@ -166,7 +166,7 @@ def eval_passages(S, rows, log, name, n=600):
                 rank = list(np.argsort(-(np.log(mass + 1e-3) + w * bm))).index(gi)
                 h[f"both{w}@1"] += rank == 0; h[f"both{w}@3"] += rank < 3
             keep, t = [], 0
-            for j in np.argsort(-mass):
+            for j in np.argsort(-(np.log(mass + 1e-3) + 0.3 * bm)):
                 if t + len(xs[j]) > 256: continue
                 keep.append(j); t += len(xs[j])
             kept.append(sum((xs[j] for j in sorted(keep)), [])); kept_q.append(qs[len(kept) - 1 - i])

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { exportReader } from '../../reader/export/export.ts';
+import { readerFrom } from '../../reader/node.ts';
 import { encodeQuestion, layOut, layOutToAnswer } from '../../workers/attention/embedded/layout.ts';
-import { readerFrom } from './node-reader.ts';
 
 const folder = join(import.meta.dirname, '../../reader/weights');
 

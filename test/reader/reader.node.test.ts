@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readerFrom } from '../../reader/node.ts';
 import { QuestionTooLong } from '../../shared/attention.ts';
 import { trimLongest } from '../../workers/attention/embedded/layout.ts';
 import { ReaderTokenizer } from '../../workers/attention/embedded/tokenizer.ts';
-import { readerFrom } from './node-reader.ts';
 
 const assets = join(import.meta.dirname, '../../reader/assets');
 const file = JSON.parse(readFileSync(join(assets, 'tokenizer.json'), 'utf8'));

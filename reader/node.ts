@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-web';
-import { loadGraph, type Runtime } from '../../workers/attention/embedded/graph.ts';
-import type { Manifest } from '../../workers/attention/embedded/manifest.ts';
-import { createReader } from '../../workers/attention/embedded/reader.ts';
-import { ReaderTokenizer } from '../../workers/attention/embedded/tokenizer.ts';
+import { loadGraph, type Runtime } from '../workers/attention/embedded/graph.ts';
+import type { Manifest } from '../workers/attention/embedded/manifest.ts';
+import { createReader } from '../workers/attention/embedded/reader.ts';
+import { ReaderTokenizer } from '../workers/attention/embedded/tokenizer.ts';
 
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = 'error';

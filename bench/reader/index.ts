@@ -1,0 +1,53 @@
+import { parseArgs } from 'node:util';
+import { readerFrom } from '../../reader/node.ts';
+import { development, type LongRow, type QaRow, rowsOf } from './rows.ts';
+import { longDocuments, oneText, oneWindow, unanswerable } from './suites.ts';
+
+const DEVELOPMENT: [suite: string, file: string, questions: number][] = [
+  ['window', 'squad_v1.1.dev', 400],
+  ['window', 'fairytaleqa.val', 400],
+  ['unanswerable', 'squad_v2.0.dev', 1200],
+  ['long', 'long_leval_legal_contract_qa', 100],
+  ['long', 'long_fairytaleqa_val', 100],
+  ['long', 'long_qmsum_val', 100],
+  ['text', 'squad_v1.1.dev', 50],
+];
+
+/**
+ * What the embedded reader finds and answers, int8 on the same runtime as the Worker's, BM25 beside it. `--data FILE` takes question rows
+ * or long documents of your own (JSON lines, .xz or not): see rows.ts.
+ */
+export async function main(argv: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      model: { type: 'string', default: 'reader/assets' },
+      data: { type: 'string' },
+      suite: { type: 'string', default: 'window,unanswerable,long' },
+      questions: { type: 'string' },
+    },
+  });
+  const { reader, manifest } = await readerFrom(values.model);
+  console.log(`${manifest.model}, lexical weight ${manifest.settings.lexical_weight}`);
+  const wanted = values.suite.split(',');
+  const run = async (suite: string, path: string, questions: number) => {
+    const most = Number(values.questions ?? questions);
+    if (suite === 'long') return longDocuments(reader, rowsOf<LongRow>(path), most);
+    const rows = rowsOf<QaRow>(path);
+    if (suite === 'window') return oneWindow(reader, rows, most);
+    if (suite === 'text') return oneText(reader, rows, most);
+    return unanswerable(reader, rows, most);
+  };
+  if (values.data) {
+    const [row] = rowsOf(values.data);
+    const suites = row && 'document' in row ? ['long'] : wanted.filter((suite) => suite !== 'long');
+    for (const suite of suites) await run(suite, values.data, 400);
+    return;
+  }
+  for (const [suite, file, questions] of DEVELOPMENT) {
+    if (!wanted.includes(suite)) continue;
+    const path = development(file);
+    console.log(path ? `\n${file}` : `skipped: ../shared/data/dev/${file}.jsonl.xz is not on this machine`);
+    if (path) await run(suite, path, questions);
+  }
+}
