@@ -91,7 +91,15 @@ class Engine:
             # a CPU gains nothing from batches, and a large payload would outlast the client's patience
             "windows_at_once": 64 if self.device.type == "cuda" else 1,
             "answers": self.reader is None,
+            **(self.own_settings() if self.reader else {}),
         }
+
+    def own_settings(self) -> dict[str, Any]:
+        """What the embedded reader was trained for, so that a Worker scans with it as it does with the graphs of its own."""
+        question = self.reader["max_question_tokens"]
+        marks = 3
+        window = self.prompt.max_tokens - question - marks
+        return {"max_question_tokens": question, "settings": {"window_tokens": window, **self.reader["settings"]}}
 
     def layer(self, chosen: str | int | None) -> int:
         if chosen is None and self.reader:

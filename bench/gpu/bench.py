@@ -1,9 +1,9 @@
 """
 How fast the GPU engine scans, in one table: random weights of the Qwen2.5 shapes, 1,000,000 document tokens.
 
-    python bench/gpu/bench.py [--shapes 0.5b,7b] [--json FILE]
+    python bench/gpu/bench.py [--shapes 0.5b,7b] [--window 1500] [--json FILE]
 
-Windows hold 1,500 tokens. Times start at token ids on the host and end at importance on the host. Three ways to count a tournament:
+Times start at token ids on the host and end at importance on the host. Three ways to count a tournament, here for windows of 1,500 tokens:
   table   977 windows, 1,024 new tokens each (a window that carries a 400-token cache)
   round1  every window holds 1,440 document tokens, no cache: 695 windows
   rounds  round 1, then 300 tokens a window survive and are packed again, down to one window; a round waits for the one before
@@ -28,6 +28,7 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
 from engine import Engine
+from plan import bucket
 from retrieval import position_tables
 
 DOCUMENT, WINDOW, NEW, ROUND1, SURVIVE, ROWS, PADDED = 1_000_000, 1500, 1024, 1440, 300, 40, 1504
@@ -217,14 +218,22 @@ def bench(name: str, rate: float, fp8: bool) -> None:
         ])
 
 
+def fit(window: int) -> None:
+    """Sets the sizes that follow from a window's: 60 tokens of prompt and question, 476 with a cache of 400 and its share of the padding."""
+    global WINDOW, NEW, ROUND1, PADDED
+    WINDOW, NEW, ROUND1, PADDED = window, window - 476, window - 60, bucket(window)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--shapes", default="0.5b,7b")
+    parser.add_argument("--window", type=int, default=WINDOW, help="tokens in a window, prompt and question included")
     parser.add_argument("--no-fp8", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("this bench needs a CUDA GPU")
+    fit(options.window)
     rate = matmul_rate()
     say(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, bf16 matmul 8192³: {rate / 1e12:.0f} TFLOP/s, kept up for 1.5 s {sustained_rate() / 1e12:.0f}, {time.strftime('%Y-%m-%d')}")
     for name in options.shapes.split(","):

@@ -69,7 +69,9 @@ def test_compiled_graphs_equal_eager(family, tokenizer):
 def test_reader_golden(device):
     engine = load(str(READER), device=device, dtype=torch.float32)
     golden = json.loads((READER / "golden.json").read_text("utf-8"))
-    assert engine.reader and engine.describe()["reduction"] == "mean"
+    said = engine.describe()
+    assert engine.reader and said["reduction"] == "mean"
+    assert said["settings"]["window_tokens"] == 965 and said["settings"]["rank"] == "mass"
     for g in golden:
         rows = len(g["input_ids"]) - g["context_tokens"] - 1
         found = engine.importance([g["input_ids"]], [rows], engine.layer(None), engine.chosen_heads(None))[0]

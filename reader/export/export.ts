@@ -52,11 +52,7 @@ function describe({ config }: ReaderModel, weights: string, sha256: Record<strin
     settings: {
       // What is left of the window beside the longest question and the three marks.
       window_tokens: reader.max_window_tokens - reader.max_question_tokens - 3,
-      cache_tokens: 256,
-      top_tokens: 300,
-      phrase_tokens: 8,
-      rank: 'mass',
-      lexical_weight: 0.3,
+      ...reader.settings,
     },
     answer: { max_tokens: 64, ...reader.answer },
     sha256,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ScanSettings } from '../../shared/attention.ts';
 import { readSafetensors, type Tensor } from './safetensors.ts';
 
 /** The parts of a reader's config.json that the exporter uses. */
@@ -22,6 +23,8 @@ export interface ReaderConfig {
     tokens: { bos: number; question: number; context: number; answer: number };
     max_question_tokens: number;
     max_window_tokens: number;
+    /** How a scan uses the reader; the window's size follows from the layout. */
+    settings: Omit<ScanSettings, 'window_tokens'>;
     /** Turns the span's score into a probability; fitted after training, on articles kept out of it. */
     answer: { bias: number; temperature: number; threshold: number };
   };

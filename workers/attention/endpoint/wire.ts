@@ -69,6 +69,19 @@ const DescribeReply = z.object({
   max_window_tokens: count,
   /** Windows it computes together; a CPU gains nothing from more than one. */
   windows_at_once: count.default(1),
+  /** The two that follow are sent for a model that was trained for them. */
+  max_question_tokens: count.optional(),
+  settings: z
+    .object({
+      window_tokens: count,
+      cache_tokens: count,
+      top_tokens: count,
+      phrase_tokens: count,
+      rank: z.enum(['peak', 'mass']),
+      lexical_weight: z.number().nonnegative(),
+    })
+    .refine((s) => s.cache_tokens < s.window_tokens)
+    .optional(),
 });
 
 /**
@@ -115,18 +128,18 @@ const MAX_AT_ONCE = 128;
 
 /**
  * The endpoint gives the size of its window; the rest is the paper's K and k, and a cache of a third of the text, so that two thirds of
- * every window are new.
+ * every window are new; or the model's own settings, where it was trained for them.
  *
  * @throws CallFailure of kind "protocol"
  */
 export function readDescription(data: unknown): BackendDescription {
   throwReported(data);
-  const { model, max_window_tokens, windows_at_once } = parse(
-    DescribeReply,
-    data,
-    'the description is not in the agreed form',
-  );
-  const max_question_tokens = Math.min(MAX_QUESTION_TOKENS, Math.ceil(max_window_tokens / 4));
+  const reply = parse(DescribeReply, data, 'the description is not in the agreed form');
+  const { model, max_window_tokens } = reply;
+  const windows_at_once = Math.min(MAX_AT_ONCE, reply.windows_at_once);
+  const max_question_tokens =
+    reply.max_question_tokens ?? Math.min(MAX_QUESTION_TOKENS, Math.ceil(max_window_tokens / 4));
+  if (reply.settings) return { model, max_question_tokens, settings: reply.settings, windows_at_once };
   const room = max_window_tokens - max_question_tokens - PROMPT_TOKENS;
   if (room < 1) throw new CallFailure('refused', `its window of ${max_window_tokens} tokens is too small`);
   const window_tokens = room;
@@ -139,7 +152,7 @@ export function readDescription(data: unknown): BackendDescription {
     rank: 'peak',
     lexical_weight: 0,
   };
-  return { model, max_question_tokens, settings, windows_at_once: Math.min(MAX_AT_ONCE, windows_at_once) };
+  return { model, max_question_tokens, settings, windows_at_once };
 }
 
 function parse<T>(schema: z.ZodType<T>, data: unknown, reason: string): T {
