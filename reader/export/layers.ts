@@ -58,40 +58,32 @@ export class Layers {
    * into the matrices without changing the result.
    */
   linear(x: string, matrices: Tensor[], norm?: Tensor): string {
-    const inputs = matrices[0]!.shape[1]!;
-    const outputs = matrices.reduce((sum, { shape }) => sum + shape[0]!, 0);
-    const weights = new Float32Array(inputs * outputs);
-    let column = 0;
-    for (const { shape, data } of matrices) {
-      for (let out = 0; out < shape[0]!; out++, column++) {
-        for (let i = 0; i < inputs; i++) {
-          weights[i * outputs + column] = data[out * inputs + i]! * (norm?.data[i] ?? 1);
-        }
-      }
-    }
+    const { weights, inputs, outputs } = sideBySide(matrices, norm);
+    if (!this.int8) return this.product(x, weights, inputs, outputs);
     const g = this.graph;
-    if (!this.int8) return g.op('MatMul', [x, g.tensor(weights, [inputs, outputs])]);
+    // Activations share one int8 scale, and those of the first position (the sink) are so large that beside them the others would round to
+    // little: each row is brought to its own maximum first, and back after.
+    const largest = g.op('ReduceMax', [g.op('Abs', [x]), g.ints(-1)], { keepdims: 1 });
+    const scale = g.op('Max', [largest, g.float(1e-9)]);
     const { quantized, scales } = quantizeColumns(weights, inputs, outputs);
     const zeros = g.shared(`zeros${outputs}`, () => g.tensor(new Int8Array(outputs), [outputs]));
-    return g.op('com.microsoft.DynamicQuantizeMatMul', [
-      x,
+    const product = g.op('com.microsoft.DynamicQuantizeMatMul', [
+      g.op('Div', [x, scale]),
       g.tensor(quantized, [inputs, outputs]),
       g.tensor(scales, [outputs]),
       zeros,
     ]);
+    return g.op('Mul', [product, scale]);
   }
 
-  /**
-   * x · Wᵀ for inputs whose rows differ by orders of magnitude. Activations share one int8 scale, and the first position's feed-forward
-   * activations are so large (it is the sink) that beside them all others would round to zero: each row is brought to its own maximum
-   * first, and back after.
-   */
-  private evenLinear(x: string, matrix: Tensor): string {
-    if (!this.int8) return this.linear(x, [matrix]);
-    const g = this.graph;
-    const largest = g.op('ReduceMax', [g.op('Abs', [x]), g.ints(-1)], { keepdims: 1 });
-    const scale = g.op('Max', [largest, g.float(1e-9)]);
-    return g.op('Mul', [this.linear(g.op('Div', [x, scale]), [matrix]), scale]);
+  /** The same in float32 whatever the graph: for small matrices on which much depends. */
+  exactLinear(x: string, matrices: Tensor[], norm?: Tensor): string {
+    const { weights, inputs, outputs } = sideBySide(matrices, norm);
+    return this.product(x, weights, inputs, outputs);
+  }
+
+  private product(x: string, weights: Float32Array, inputs: number, outputs: number): string {
+    return this.graph.op('MatMul', [x, this.graph.tensor(weights, [inputs, outputs])]);
   }
 
   /** [1, T, heads · size] → [1, heads, T, size]. */
@@ -135,9 +127,25 @@ export class Layers {
     );
     const [gate, up] = g.ops('Split', [both, g.ints(intermediate_size, intermediate_size)], 2, { axis: -1 });
     const silu = g.op('com.microsoft.QuickGelu', [gate!], { alpha: { float: 1 } });
-    const down = this.evenLinear(g.op('Mul', [silu, up!]), this.model.weight(`${at}.mlp.down_proj.weight`));
+    const down = this.linear(g.op('Mul', [silu, up!]), [this.model.weight(`${at}.mlp.down_proj.weight`)]);
     return g.op('Add', [x, down]);
   }
+}
+
+/** The matrices' columns one after the other, [inputs, outputs], each input scaled by the norm's weight. */
+function sideBySide(matrices: Tensor[], norm?: Tensor) {
+  const inputs = matrices[0]!.shape[1]!;
+  const outputs = matrices.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const weights = new Float32Array(inputs * outputs);
+  let column = 0;
+  for (const { shape, data } of matrices) {
+    for (let out = 0; out < shape[0]!; out++, column++) {
+      for (let i = 0; i < inputs; i++) {
+        weights[i * outputs + column] = data[out * inputs + i]! * (norm?.data[i] ?? 1);
+      }
+    }
+  }
+  return { weights, inputs, outputs };
 }
 
 /** Symmetric int8 with one scale a column. */
