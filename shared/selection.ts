@@ -42,6 +42,13 @@ export function rankSentences(scores: WindowScores, settings: ScanSettings, lexi
     .sort((a, b) => b.score - a.score || a.index - b.index);
 }
 
+/** `rankSentences` with BM25 counted in, as one score a sentence; -Infinity for one that has no token in the window. */
+export function standings(scores: WindowScores, settings: ScanSettings, lexical: number[]): number[] {
+  const found = new Array<number>(scores.sentences.length).fill(Number.NEGATIVE_INFINITY);
+  for (const { index, score } of rankSentences(scores, settings, lexical)) found[index] = score;
+  return found;
+}
+
 /** Attention below a thousandth of a window's is noise. */
 const FLOOR = 0.001;
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AnswerSettings } from '../../shared/answer.ts';
 import type { ScanSettings } from '../../shared/attention.ts';
 import { readSafetensors, type Tensor } from './safetensors.ts';
 
@@ -26,7 +27,7 @@ export interface ReaderConfig {
     /** How a scan uses the reader; the window's size follows from the layout. */
     settings: Omit<ScanSettings, 'window_tokens'>;
     /** Turns the span's score into a probability; fitted after training, on articles kept out of it. */
-    answer: { bias: number; temperature: number; threshold: number };
+    answer: Omit<AnswerSettings, 'max_tokens'>;
   };
 }
 

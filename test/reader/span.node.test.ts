@@ -1,23 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bestSpan, clauseEnd, codePoints } from '../../workers/answer/span.ts';
-
-describe('the best span', () => {
-  const scores = (...values: number[]) => Float32Array.from(values);
-
-  it('ends at or after its start', () => {
-    expect(bestSpan(scores(0, 0, 9), scores(9, 0, 1), [0, 0, 0], 64)).toMatchObject({ first: 2, last: 2 });
-  });
-
-  it('crosses into the next sentence but no further', () => {
-    const [starts, ends] = [scores(5, 0, 0), scores(0, 4, 9)];
-    expect(bestSpan(starts, ends, [0, 1, 1], 64)).toMatchObject({ first: 0, last: 2 });
-    expect(bestSpan(starts, ends, [0, 1, 2], 64)).toMatchObject({ first: 0, last: 1 });
-  });
-
-  it('is no longer than the limit', () => {
-    expect(bestSpan(scores(5, 0, 0), scores(0, 1, 9), [0, 0, 0], 2)).toMatchObject({ first: 1, last: 2 });
-  });
-});
+import { clauseEnd, codePoints } from '../../workers/answer/span.ts';
 
 describe('the end of a clause', () => {
   // Tokens of one character each.
@@ -26,12 +8,12 @@ describe('the end of a clause', () => {
   const owner = [0, 0, 0, 0, 0, 0, 0];
 
   it('wins a tie', () => {
-    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 0, 4.8, 0, 0, 4.6, 0), owner, read)).toBe(5);
+    expect(clauseEnd({ first: 0, last: 0 }, ends(5, 0, 4.8, 0, 0, 4.6, 0), owner, read)).toBe(5);
   });
 
   it('loses when its score is lower', () => {
-    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 0, 4.8, 0, 0, 4, 0), owner, read)).toBe(2);
-    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 4.9, 4, 0, 0, 4, 0), owner, read)).toBe(0);
+    expect(clauseEnd({ first: 0, last: 0 }, ends(5, 0, 4.8, 0, 0, 4, 0), owner, read)).toBe(2);
+    expect(clauseEnd({ first: 0, last: 0 }, ends(5, 4.9, 4, 0, 0, 4, 0), owner, read)).toBe(0);
   });
 });
 

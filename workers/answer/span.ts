@@ -1,71 +1,53 @@
+import { type AnswerSettings, readAnswer, type TokenSpan } from '../../shared/answer.ts';
 import type { Answer, AnswerSpan } from '../../shared/attention.ts';
 import type { Graph } from '../attention/embedded/graph.ts';
-import { layOutToAnswer } from '../attention/embedded/layout.ts';
-import type { Manifest } from '../attention/embedded/manifest.ts';
-import type { ReaderTokenizer } from '../attention/embedded/tokenizer.ts';
+import type { Layout } from '../attention/embedded/layout.ts';
 
-interface AnswerParts {
-  graph: Graph;
-  tokenizer: ReaderTokenizer;
-  manifest: Manifest;
+/** The evidence as the answer graph reads it, and as text. */
+export interface Evidence {
+  sentences: string[];
+  /** Bytes of each token of each sentence. */
+  bytes: number[][];
+  layout: Layout;
+  /** How each sentence stands in the scan's ranking of the evidence. */
+  standing: number[];
 }
 
-/** Tokens `first` … `last` of the evidence, both included. */
-export interface TokenSpan {
-  first: number;
-  last: number;
-  score: number;
-}
+const notFound = (confidence: number, relevance: number[]): Answer => ({
+  found: false,
+  text: '',
+  confidence,
+  spans: [],
+  relevance,
+});
 
-const nothing = (confidence: number): Answer => ({ found: false, text: '', confidence, spans: [] });
-
-/** The best span of the evidence, or "not found" where position 0, the mark before the text, outweighs every span. */
+/** The best span of the evidence, or "not found" where the confidence is below the threshold. */
 export async function answerSpan(
-  parts: AnswerParts,
-  question: number[],
-  evidence: string[],
+  graph: Graph,
+  { sentences, bytes, layout, standing }: Evidence,
+  settings: AnswerSettings,
 ): Promise<Answer> {
-  const { graph, tokenizer, manifest } = parts;
-  const ids = evidence.map((sentence) => tokenizer.encode(sentence));
-  const { lengths, first, ...window } = layOutToAnswer(ids, question, manifest);
-  if (lengths.every((length) => length === 0)) return nothing(0);
-  const { start_logits: starts, end_logits: ends } = await graph(window.ids, window.rows);
-  if (!starts || !ends) throw new Error('the answer graph has no outputs "start_logits" and "end_logits"');
+  const { ids, rows, lengths, first } = layout;
   const owner = lengths.flatMap((length, sentence) => new Array<number>(length).fill(sentence));
+  if (owner.length === 0) return notFound(0, new Array<number>(sentences.length).fill(0));
+  const { start_logits: starts, end_logits: ends } = await graph(ids, rows);
+  if (!starts || !ends) throw new Error('the answer graph has no outputs "start_logits" and "end_logits"');
   // A causal state can't know that its token is the last one: the end is scored on the token behind it.
   const endsBehind = ends.subarray(first + 1);
-  const best = bestSpan(starts.subarray(first), endsBehind, owner, manifest.answer.max_tokens);
-  const margin = best.score - (starts[0]! + ends[0]!);
-  const { bias, temperature, threshold } = manifest.answer;
-  const confidence = 1 / (1 + Math.exp((bias - margin) / temperature));
-  if (confidence < threshold) return nothing(confidence);
-  const read = (sentence: number) => ({
-    text: evidence[sentence]!,
-    bytes: ids[sentence]!.map((id) => tokenizer.byteLength(id)),
-  });
-  const whole = { ...best, last: clauseEnd(best, endsBehind, owner, read) };
-  const located = locate(whole, owner, lengths, read);
-  const spans = located.map((span) => wholeWords(span, evidence[span.sentence]!));
-  const text = spans.map(({ sentence, start, end }) => slice(evidence[sentence]!, start, end)).join('');
-  return text ? { found: true, text, confidence, spans } : nothing(0);
-}
-
-/** The span with the largest start + end score, at most `limit` tokens, within one sentence or two neighbours. */
-export function bestSpan(
-  starts: Float32Array,
-  ends: Float32Array,
-  owner: number[],
-  limit: number,
-): TokenSpan {
-  let best: TokenSpan = { first: 0, last: 0, score: Number.NEGATIVE_INFINITY };
-  for (let first = 0; first < owner.length; first++) {
-    const stop = Math.min(owner.length, first + limit);
-    for (let last = first; last < stop && owner[last]! - owner[first]! <= 1; last++) {
-      const score = starts[first]! + ends[last]!;
-      if (score > best.score) best = { first, last, score };
-    }
-  }
-  return best;
+  const scores = {
+    starts: starts.subarray(first, first + owner.length),
+    ends: endsBehind,
+    none: starts[0]! + ends[0]!,
+  };
+  const { span, confidence, relevance } = readAnswer(scores, owner, standing, settings);
+  if (confidence < settings.threshold) return notFound(confidence, relevance);
+  const read = (sentence: number) => ({ text: sentences[sentence]!, bytes: bytes[sentence]! });
+  const whole = { ...span, last: clauseEnd(span, endsBehind, owner, read) };
+  const spans = locate(whole, owner, lengths, read).map((part) =>
+    wholeWords(part, sentences[part.sentence]!),
+  );
+  const text = spans.map(({ sentence, start, end }) => slice(sentences[sentence]!, start, end)).join('');
+  return text ? { found: true, text, confidence, spans, relevance } : notFound(0, relevance);
 }
 
 /** Scores that differ by less are as good as the same: on articles kept out of training, 0.5 costs no F1 and 1 does. */

@@ -1,3 +1,4 @@
+import type { AnswerSettings } from '../../../shared/answer.ts';
 import type { ScanSettings } from '../../../shared/attention.ts';
 
 /** What the reader's files say of themselves (reader/assets/manifest.json, written by the exporter). */
@@ -11,15 +12,7 @@ export interface Manifest {
   /** The graphs take a multiple of this many tokens. */
   block_tokens: number;
   settings: ScanSettings;
-  answer: {
-    /** Longest answer. */
-    max_tokens: number;
-    /** Confidence is logistic((margin - bias) / temperature), margin the best span's score less that of "not answered". */
-    bias: number;
-    temperature: number;
-    /** Answers below this probability count as not found. */
-    threshold: number;
-  };
+  answer: AnswerSettings;
   /** SHA-256 of each file, hexadecimal. */
   sha256: Record<string, string>;
 }

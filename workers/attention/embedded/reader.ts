@@ -1,7 +1,9 @@
 import type { Answerer, AttentionBackend } from '../../../shared/attention.ts';
+import { lexicalCounts, scoreLexically } from '../../../shared/lexical.ts';
+import { standings } from '../../../shared/selection.ts';
 import { answerSpan } from '../../answer/span.ts';
 import type { Graph } from './graph.ts';
-import { encodeQuestion, layOut } from './layout.ts';
+import { encodeQuestion, layOut, layOutToAnswer } from './layout.ts';
 import type { Manifest } from './manifest.ts';
 import { scanWindow } from './scan.ts';
 import type { ReaderTokenizer } from './tokenizer.ts';
@@ -42,7 +44,16 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
     async answer({ question, evidence }) {
       const [manifest, tokenizer] = await Promise.all([parts.manifest(), parts.tokenizer()]);
       const asked = encodeQuestion(question, tokenizer, manifest);
-      return answerSpan({ graph: await parts.answer(), tokenizer, manifest }, asked, evidence);
+      const ids = evidence.map((sentence) => tokenizer.encode(sentence));
+      const weighed = await scanWindow(await parts.scan(), layOut(ids, asked, manifest));
+      const { scores: words } = scoreLexically(lexicalCounts(question), evidence, evidence.length);
+      const read = {
+        sentences: evidence,
+        bytes: ids.map((tokens) => tokens.map((id) => tokenizer.byteLength(id))),
+        layout: layOutToAnswer(ids, asked, manifest),
+        standing: standings(weighed, manifest.settings, words),
+      };
+      return answerSpan(await parts.answer(), read, manifest.answer);
     },
   };
 }
