@@ -4,6 +4,9 @@
 export interface AnswerSettings {
   /** Longest answer in tokens. */
   max_tokens: number;
+  /** Each token of a span beyond `free_tokens` costs it this much: a start and an end chosen apart make spans too long. */
+  length_penalty: number;
+  free_tokens: number;
   /** Confidence is logistic((margin - bias) / temperature), margin the span's score less that of "not answered". */
   bias: number;
   temperature: number;
@@ -14,6 +17,8 @@ export interface AnswerSettings {
   /** Relevance is a softmax of the two together, times this. */
   sharpness: number;
 }
+
+export type SpanLength = Pick<AnswerSettings, 'max_tokens' | 'length_penalty' | 'free_tokens'>;
 
 /** Scores of every token of the evidence as the answer's first and as its last, and of "not answered" as either. */
 export interface AnswerScores {
@@ -44,7 +49,7 @@ export function readAnswer(
 ): { span: TokenSpan; confidence: number; relevance: number[] } {
   const { starts, ends, none } = scores;
   const favoured = starts.map((score, i) => score + settings.standing_weight * standing[owner[i]!]!);
-  const span = bestSpan(favoured, ends, owner, settings.max_tokens);
+  const span = bestSpan(favoured, ends, owner, settings);
   const margin = starts[span.first]! + ends[span.last]! - none;
   const confidence = 1 / (1 + Math.exp((settings.bias - margin) / settings.temperature));
   const together = spanMass(favoured, ends, owner, standing.length, settings.max_tokens);
@@ -52,19 +57,20 @@ export function readAnswer(
   return { span, confidence, relevance: shares.map((share) => confidence * share) };
 }
 
-/** The span with the largest start + end score, at most `limit` tokens, within one sentence or two neighbours. */
+/** The span with the largest start + end score less what its length costs, within one sentence or two neighbours. */
 export function bestSpan(
   starts: Float32Array,
   ends: Float32Array,
   owner: number[],
-  limit: number,
+  { max_tokens, length_penalty, free_tokens }: SpanLength,
 ): TokenSpan {
   let best: TokenSpan = { first: 0, last: 0 };
   let highest = Number.NEGATIVE_INFINITY;
   for (let first = 0; first < owner.length; first++) {
-    const stop = Math.min(owner.length, first + limit);
+    const stop = Math.min(owner.length, first + max_tokens);
     for (let last = first; last < stop && owner[last]! - owner[first]! <= 1; last++) {
-      const score = starts[first]! + ends[last]!;
+      const cost = length_penalty * Math.max(0, last - first + 1 - free_tokens);
+      const score = starts[first]! + ends[last]! - cost;
       if (score <= highest) continue;
       highest = score;
       best = { first, last };

@@ -66,7 +66,7 @@ export async function oneWindow(
 }
 
 /** The row's passage with others around it, as many as a window takes. */
-async function windowOf(
+export async function windowOf(
   backend: AttentionBackend,
   contexts: string[],
   row: QaRow,

@@ -15,6 +15,10 @@ describe('the end of a clause', () => {
     expect(clauseEnd({ first: 0, last: 0 }, ends(5, 0, 4.8, 0, 0, 4, 0), owner, read)).toBe(2);
     expect(clauseEnd({ first: 0, last: 0 }, ends(5, 4.9, 4, 0, 0, 4, 0), owner, read)).toBe(0);
   });
+
+  it('is not sought for a longer span', () => {
+    expect(clauseEnd({ first: 0, last: 8 }, ends(0, 0, 5, 0, 0, 4.9, 0, 0, 5), owner, read)).toBe(8);
+  });
 });
 
 describe('code points of tokens', () => {

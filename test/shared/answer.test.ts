@@ -4,19 +4,33 @@ import { type AnswerSettings, bestSpan, readAnswer, spanMass } from '../../share
 
 const row = (...values: number[]) => Float32Array.from(values);
 
+const any = { max_tokens: 64, length_penalty: 0, free_tokens: 0 };
+
 describe('the best span', () => {
   it('ends at or after its start', () => {
-    expect(bestSpan(row(0, 0, 9), row(9, 0, 1), [0, 0, 0], 64)).toEqual({ first: 2, last: 2 });
+    expect(bestSpan(row(0, 0, 9), row(9, 0, 1), [0, 0, 0], any)).toEqual({ first: 2, last: 2 });
   });
 
   it('crosses into the next sentence but no further', () => {
     const [starts, ends] = [row(5, 0, 0), row(0, 4, 9)];
-    expect(bestSpan(starts, ends, [0, 1, 1], 64)).toEqual({ first: 0, last: 2 });
-    expect(bestSpan(starts, ends, [0, 1, 2], 64)).toEqual({ first: 0, last: 1 });
+    expect(bestSpan(starts, ends, [0, 1, 1], any)).toEqual({ first: 0, last: 2 });
+    expect(bestSpan(starts, ends, [0, 1, 2], any)).toEqual({ first: 0, last: 1 });
   });
 
   it('is no longer than the limit', () => {
-    expect(bestSpan(row(5, 0, 0), row(0, 1, 9), [0, 0, 0], 2)).toEqual({ first: 1, last: 2 });
+    expect(bestSpan(row(5, 0, 0), row(0, 1, 9), [0, 0, 0], { ...any, max_tokens: 2 })).toEqual({
+      first: 1,
+      last: 2,
+    });
+  });
+});
+
+describe('a long span', () => {
+  it('pays for each token over those that are free', () => {
+    const length = { max_tokens: 64, length_penalty: 1, free_tokens: 2 };
+    const [starts, ends] = [row(5, 0, 0, 0), row(0, 3, 3.5, 6)];
+    expect(bestSpan(starts, ends, [0, 0, 0, 0], length)).toEqual({ first: 0, last: 3 });
+    expect(bestSpan(starts, row(0, 3, 3.5, 4.5), [0, 0, 0, 0], length)).toEqual({ first: 0, last: 1 });
   });
 });
 
@@ -39,7 +53,7 @@ describe('the mass of the spans of a sentence', () => {
 
 describe('an answer', () => {
   const settings: AnswerSettings = {
-    max_tokens: 64,
+    ...any,
     bias: 0.5,
     temperature: 2,
     threshold: 0.5,

@@ -52,18 +52,21 @@ export async function answerSpan(
 
 /** Scores that differ by less are as good as the same: on articles kept out of training, 0.5 costs no F1 and 1 does. */
 const TIE = 0.5;
+/** Spans of up to so many tokens may have been cut short; widening longer ones costs F1. */
+const CUT_SHORT = 8;
 const CLOSES = /^(?:[.,;:!?…)\]。，、；：！？]|\s*$)/u;
 
 /**
- * The last token of the span. Where the end is nearly a tie between words of a list ("eat", "eat a sandwich", "eat a sandwich and sit in
+ * The last token of a span. Where a short one's end is nearly a tie between words of a list ("eat", "eat a sandwich", "eat a sandwich and sit in
  * the park"), the longest that reaches the end of its clause is the one that leaves nothing out.
  */
 export function clauseEnd(
-  { last }: TokenSpan,
+  { first, last }: TokenSpan,
   ends: Float32Array,
   owner: number[],
   read: (sentence: number) => { text: string; bytes: number[] },
 ): number {
+  if (last - first >= CUT_SHORT) return last;
   const sentence = owner[last]!;
   const begin = owner.indexOf(sentence);
   const { text, bytes } = read(sentence);
