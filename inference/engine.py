@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from plan import batch_size, plan
+from plan import Batch, batch_size, plan
 from prompt import Prompt, Window, by_sentence
-from retrieval import decoder, position_tables, row_importance
+from retrieval import decoder, position_tables, row_importance, sliding_window
 from trunk import Trunk
 from wire import RequestError, check_score, encode_half
 
@@ -52,7 +52,7 @@ class Engine:
 
     def __init__(
         self, model: Any, tokenizer: Any, name: str = "model", prompt: str = "paper", max_window_tokens: int | None = None,
-        max_batch_tokens: int = 96256, fuse: bool = True, compiled: bool = False, graphs: bool = False, fp8: bool = False,
+        max_batch_tokens: int = 102400, fuse: bool = True, compiled: bool = False, graphs: bool = False, fp8: bool = False,
     ) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
         self.base = decoder(model)
@@ -60,7 +60,7 @@ class Engine:
         self.device = next(model.parameters()).device
         cuda = self.device.type == "cuda"
         self.reader = getattr(model.config, "reader", None)
-        self.trunk = Trunk(model, self.base, fuse, compiled and cuda, fp8 and cuda)
+        self.trunk = Trunk(model, self.base, fuse, compiled and cuda, fp8)
         self.compiled, self.graphs, self.max_batch_tokens = compiled and cuda, graphs and cuda, max_batch_tokens
         limit = getattr(self.config, "max_position_embeddings", 4096)
         limit = min(limit, max_window_tokens or (self.reader["max_window_tokens"] if self.reader else 4096))
@@ -124,8 +124,9 @@ class Engine:
         """Importance [batch, T] (float32) of right-padded windows."""
         hidden = self.trunk.hidden(ids, layer)
         cos, sin = position_tables(self.base, hidden, layer)
+        window = sliding_window(self.config, layer)
         return self.retrieve(
-            self.base.layers[layer], self.config, layer, hidden, rows, valid, cos, sin, self.head_tensors[heads]
+            self.base.layers[layer], self.config, window, hidden, rows, valid, cos, sin, self.head_tensors[heads]
         )
 
     def replay(self, ids: Tensor, rows: Tensor, valid: Tensor, layer: int, heads: tuple[int, ...] | None) -> Tensor:
@@ -152,6 +153,24 @@ class Engine:
         graph.replay()
         return out.clone()
 
+    def pack(self, batch: Batch, ids: list[list[int]], rows: list[int], static: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch on the host: token ids [batch, T], positions of the question rows and which of them count [batch, R]."""
+        members, length = batch.indices, batch.length
+        count = batch_size(len(members), length, self.max_batch_tokens) if static else len(members)
+        wide = max(rows[i] for i in members)
+        wide = -(-wide // ROW_BUCKET) * ROW_BUCKET if static else wide
+        # pinned, as the results are: a copy of pageable memory would wait for the batch before it
+        pinned = self.device.type == "cuda"
+        tokens = torch.zeros(count, length, dtype=torch.long, pin_memory=pinned)
+        at = torch.zeros(count, wide, dtype=torch.long, pin_memory=pinned)
+        valid = torch.zeros(count, wide, pin_memory=pinned)
+        for line, i in enumerate(members):
+            size = len(ids[i])
+            tokens[line, :size] = torch.tensor(ids[i])
+            at[line, : rows[i]] = torch.arange(size - rows[i], size)
+            valid[line, : rows[i]] = 1
+        return tokens, at, valid
+
     @torch.inference_mode()
     def importance(
         self, ids: list[list[int]], rows: list[int], layer: int, heads: tuple[int, ...] | None = None
@@ -161,31 +180,18 @@ class Engine:
         if heads not in self.head_tensors:
             self.head_tensors[heads] = torch.tensor(heads, device=self.device)
         static = self.compiled or self.graphs
-        pinned = self.device.type == "cuda"
         pending = []
         for batch in plan([len(w) for w in ids], self.max_batch_tokens, exact=not static):
-            members, length = batch.indices, batch.length
-            count = batch_size(len(members), length, self.max_batch_tokens) if static else len(members)
-            wide = max(rows[i] for i in members)
-            wide = -(-wide // ROW_BUCKET) * ROW_BUCKET if static else wide
-            # pinned both ways: a copy of pageable memory would wait for the batch before it
-            tokens = torch.zeros(count, length, dtype=torch.long, pin_memory=pinned)
-            at = torch.zeros(count, wide, dtype=torch.long, pin_memory=pinned)
-            valid = torch.zeros(count, wide, pin_memory=pinned)
-            for line, i in enumerate(members):
-                size = len(ids[i])
-                tokens[line, :size] = torch.tensor(ids[i])
-                at[line, : rows[i]] = torch.arange(size - rows[i], size)
-                valid[line, : rows[i]] = 1
-            inputs = [x.to(self.device, non_blocking=True) for x in (tokens, at, valid)]
-            run = self.replay if self.graphs and count * length <= GRAPH_TOKENS else self.forward
-            out = run(*inputs, layer, heads)
+            packed = self.pack(batch, ids, rows, static)
+            inputs = [x.to(self.device, non_blocking=True) for x in packed]
+            graph = self.graphs and packed[0].numel() <= GRAPH_TOKENS
+            out = (self.replay if graph else self.forward)(*inputs, layer, heads)
             done = None
-            if pinned:
+            if self.device.type == "cuda":
                 out = torch.empty(out.shape, pin_memory=True).copy_(out, non_blocking=True)
                 done = torch.cuda.Event()
                 done.record()
-            pending.append((members, out, done))
+            pending.append((batch.indices, out, done))
         for members, out, done in pending:
             if done is not None:
                 done.synchronize()

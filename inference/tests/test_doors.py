@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from helpers import eager_importance, small_model, small_tokenizer
 
 from engine import Engine
@@ -61,10 +62,15 @@ def test_answers_stream(engine):
 
 
 def test_head_scores(engine):
-    from calibrate import best, head_scores
+    from calibrate import best, head_scores, masses
 
     scores = head_scores(engine, [{"question": "Who came?", "sentences": ["Nobody came. ", "It rained."], "gold": [0]}])
     assert scores.shape == (4, 4) and len(best(scores, 3)) == 3
+    window = engine.prompt.window(["Nobody came. ", "It rained."], "Who came?")
+    for layer, heads in enumerate(masses(engine, window)):
+        wanted = eager_importance(small_model("qwen2"), window.ids, window.rows, layer, mean=True)
+        part = torch.tensor(wanted[window.start : window.start + len(window.kept)])
+        assert torch.allclose(heads.mean(0), part, rtol=1e-4, atol=1e-7)
 
 
 def test_server(engine):
