@@ -7,6 +7,7 @@ question rows' Q exist; nothing above it is computed. On a GPU, compiled layers 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -40,8 +41,18 @@ def load(path: str, device: str | None = None, dtype: torch.dtype | None = None,
         tokenizer: Any = PreTrainedTokenizerFast(tokenizer_file=str(file))
     else:
         tokenizer = AutoTokenizer.from_pretrained(path)
-    name = os.environ.get("SLUICE_MODEL_NAME") or getattr(config, "_name_or_path", "") or path
-    return Engine(model, tokenizer, name=Path(name).name if Path(name).is_dir() else name, **options)
+    name = os.environ.get("SLUICE_MODEL_NAME") or named(path, config)
+    return Engine(model, tokenizer, name=name, **options)
+
+
+def named(path: str, config: Any) -> str:
+    """The embedded reader has the name that its weights give it, as in its manifest, by which a Worker knows it for its own."""
+    reader = getattr(config, "reader", None)
+    if reader:
+        weights = hashlib.sha256((Path(path) / "model.safetensors").read_bytes()).hexdigest()
+        return f"{reader.get('name', 'sluice-reader')}@{weights[:12]}"
+    name = getattr(config, "_name_or_path", "") or path
+    return Path(name).name if Path(name).is_dir() else name
 
 
 class Engine:
