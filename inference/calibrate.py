@@ -36,7 +36,7 @@ def masses(engine: Any, window: Window) -> torch.Tensor:
 
 def head_scores(engine: Any, examples: list[dict[str, Any]]) -> torch.Tensor:
     """[layers, heads]: calibrated mass on the gold sentences, averaged over the examples."""
-    total = torch.zeros(engine.layers, engine.heads)
+    total = torch.zeros(engine.places.layers, engine.places.heads)
     for example in examples:
         asked = engine.prompt.window(example["sentences"], example["question"])
         blank = engine.prompt.window(example["sentences"], "N/A")

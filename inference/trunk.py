@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -170,13 +171,16 @@ class Trunk:
         cos, sin = position_tables(self.base, hidden, layer)
         return cos, signed(sin) if self.fused else sin, self.mask(layer, hidden)
 
-    def hidden(self, ids: Tensor, layer: int) -> Tensor:
-        """The input of layer `layer`."""
+    def inputs(self, ids: Tensor, layers: list[int]) -> Iterator[Tensor]:
+        """The inputs of these layers, given in rising order; none above is computed."""
         hidden = self.base.embed_tokens(ids)
         tables: dict[Any, Any] = {}
-        for i in range(layer):
+        for i in range(layers[-1] + 1):
+            if i in layers:
+                yield hidden
+            if i == layers[-1]:
+                return
             kind = sliding_window(self.config, i)
             if kind not in tables:
                 tables[kind] = self.tables(i, hidden)
             hidden = self.step[i](hidden, *tables[kind])
-        return hidden

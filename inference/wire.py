@@ -55,15 +55,19 @@ def check_score(body: Any) -> dict[str, Any]:
         size += sum(map(len, sentences))
     if size > MAX_TEXT:
         raise bad("the text of one request is too long")
-    parameters = body.get("parameters") or {}
+    return {"question": question, "windows": windows, "parameters": check_parameters(body.get("parameters") or {})}
+
+
+def check_parameters(parameters: Any) -> dict[str, Any]:
+    """{layer, heads, calibrate} in its checked form."""
     if not isinstance(parameters, dict):
-        raise bad("parameters must be an object")
+        raise RequestError("invalid_request", "parameters must be an object")
     layer = parameters.get("layer")
-    if layer is not None and layer not in ("last", "middle") and (isinstance(layer, bool) or not isinstance(layer, int)):
-        raise bad('layer must be "last", "middle" or a layer number')
+    if layer not in (None, "last", "middle", "heads") and (isinstance(layer, bool) or not isinstance(layer, int)):
+        raise RequestError("invalid_request", 'layer must be "last", "middle", "heads" or a layer number')
     heads = parameters.get("heads")
     if heads is not None and (
         not isinstance(heads, list) or not heads or not all(isinstance(h, int) and not isinstance(h, bool) for h in heads)
     ):
-        raise bad("heads must be a list of head numbers that is not empty")
-    return {"question": question, "windows": windows, "parameters": parameters}
+        raise RequestError("invalid_request", "heads must be a list of head numbers that is not empty")
+    return parameters

@@ -106,7 +106,7 @@ class Bench:
         sets = [make(c, window) for c in (counts if whole else [max(1, round(counts[0] * self.share / full)) * full])]
         def scan(sets: list[Any]) -> None:
             for s in sets:
-                engine.importance(s, [ROWS] * len(s), layer)
+                engine.importance(s, [ROWS] * len(s), ((layer, None),))
         scan(sets)
         seconds = min(wall(lambda: scan(sets)) for _ in range(2))
         scale = 1 if whole else sum(counts) / len(sets[0])
@@ -118,7 +118,7 @@ class Bench:
         engine, windows = self.engine(kind), make(repeats, window)
         def scan() -> None:
             for w in windows:
-                engine.importance([w], [ROWS], layer)
+                engine.importance([w], [ROWS], ((layer, None),))
         scan()
         count = math.ceil(DOCUMENT / (window - PROMPT - CACHE - PADDING))
         self.row("sequential", window, kind, layer, count, wall(scan) / repeats * count)
@@ -129,7 +129,7 @@ class Bench:
         half = len(windows) // 2
         def scan(part: list[Any]) -> None:
             with torch.cuda.stream(torch.cuda.Stream()):
-                engine.importance(part, [ROWS] * len(part), self.last)
+                engine.importance(part, [ROWS] * len(part), ((self.last, None),))
         with ThreadPoolExecutor(2) as pool:
             both = [wall(lambda: list(pool.map(scan, (windows[:half], windows[half:])))) for _ in range(3)]
         self.row("round 1, two streams", WINDOW, kind, self.last, len(windows), min(both))
@@ -137,7 +137,7 @@ class Bench:
     def agreement(self, layer: int) -> None:
         """On random weights attention is nearly uniform, so this is a hard case."""
         windows = make(self.batch, WINDOW)
-        found = [self.engine(k).importance(windows, [ROWS] * self.batch, layer) for k in ("bf16", "FP8")]
+        found = [self.engine(k).importance(windows, [ROWS] * self.batch, ((layer, None),)) for k in ("bf16", "FP8")]
         overlap = []
         for x, y in zip(*found):
             tops = [set(torch.tensor(v[1 : WINDOW - ROWS]).topk(SURVIVE).indices.tolist()) for v in (x, y)]

@@ -38,7 +38,7 @@ def attempt(label: str, times: int, work: Any, floor: float, batches: float, clo
 
 def stages(engine: Any, eight: Any, chip: Chip, windows: int, length: int, scan_windows: int) -> None:
     """`windows` of `length` tokens in a batch; a scan has `scan_windows` in all. `eight`: the same model's engine in FP8."""
-    config, layer, fused = engine.config, engine.layers - 1, engine.trunk.layers[0]
+    config, layer, fused = engine.config, engine.places.layers - 1, engine.trunk.layers[0]
     tokens, batches = windows * length, scan_windows / windows
     d, ff, kv = config.hidden_size, config.intermediate_size, fused.dim * fused.kv
     ids = torch.randint(10, 150000, (windows, length), device="cuda")
@@ -55,7 +55,7 @@ def stages(engine: Any, eight: Any, chip: Chip, windows: int, length: int, scan_
     products = [("qkv", narrow, fused.qkv, d + 2 * kv), ("out", narrow, fused.out, d), ("gate, up", narrow, fused.gate_up, 2 * ff), ("down", wide, fused.down, d)]
     attention = 2 * tokens * length * d
     linear = sum(2 * tokens * x.shape[1] * out for _, x, _, out in products)
-    attempt("the whole batch", 1, lambda: engine.forward(ids, rows, valid, layer, None), chip.floor((linear + attention) * layer), batches)
+    attempt("the whole batch", 1, lambda: engine.forward(ids, rows, valid, ((layer, None),)), chip.floor((linear + attention) * layer), batches)
     attempt("embedding", 1, lambda: engine.base.embed_tokens(ids), chip.floor(0, 4 * tokens * d), batches)
     one = attempt("one layer", layer, lambda: engine.trunk.step[0](hidden, *tables), chip.floor(linear + attention), batches)
     parts = [

@@ -8,7 +8,7 @@ from helpers import eager_importance, small_model, small_tokenizer
 
 from engine import Engine
 from handler import EndpointHandler
-from wire import decode_half
+from wire import RequestError, decode_half
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,18 @@ def test_handler_errors_are_bodies(engine):
     assert handler({"inputs": BODY, "parameters": [1]})["error"]["code"] == "invalid_request"
     assert handler({"inputs": {"task": "describe"}})["layers"] == 4
     assert handler({"inputs": {**BODY, "question": "why " * 2000}})["error"]["code"] == "question_too_long"
+
+
+def test_what_a_request_leaves_out_is_the_engine_s_default():
+    model, tokenizer = small_model("qwen2"), small_tokenizer()
+    named = {**BODY, "parameters": {"layer": 1, "calibrate": True}}
+    engine = Engine(model, tokenizer, defaults={"layer": 1, "calibrate": True})
+    assert engine.describe()["reads"] == [[1, "all"]] and engine.describe()["calibrates"]
+    assert engine.score(BODY) == Engine(model, tokenizer).score(named) != Engine(model, tokenizer).score(BODY)
+    assert engine.score({**BODY, "parameters": {"layer": "heads"}})["error"]["code"] == "unsupported"
+    for wrong in ({"layer": "top"}, {"layer": 9}, {"layer": "heads"}):
+        with pytest.raises(RequestError):
+            Engine(model, tokenizer, defaults=wrong)
 
 
 def test_calibrated_and_merged_requests(engine):
