@@ -77,7 +77,9 @@ class Engine:
         self.trunk = Trunk(model, self.base, fuse, compiled and cuda, fp8)
         self.compiled, self.graphs, self.max_batch_tokens = compiled and cuda, graphs and cuda, max_batch_tokens
         limit = getattr(self.config, "max_position_embeddings", 4096)
-        limit = min(limit, max_window_tokens or (self.reader["max_window_tokens"] if self.reader else 4096))
+        # a CPU reads the paper's windows, of which the client's patience of 25 s holds one
+        usual = self.reader["max_window_tokens"] if self.reader else 4096 if cuda else 1536
+        limit = min(limit, max_window_tokens or usual)
         self.prompt = Prompt(tokenizer, limit, prompt, self.reader)
         self.defaults = check_parameters({k: v for k, v in (defaults or {}).items() if v is not None})
         self.places = Places(name, self.config, self.reader, self.defaults)
