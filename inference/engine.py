@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,8 @@ class Engine:
         valid = torch.zeros(count, wide, pin_memory=pinned)
         for line, i in enumerate(members):
             size = len(ids[i])
-            tokens[line, :size] = torch.tensor(ids[i])
+            # torch.tensor(list) takes ten times as long
+            tokens[line, :size] = torch.frombuffer(array("q", ids[i]), dtype=torch.long)
             at[line, : rows[i]] = torch.arange(size - rows[i], size)
             valid[line, : rows[i]] = 1
         return tokens, at, valid

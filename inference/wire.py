@@ -6,6 +6,7 @@ import base64
 import struct
 from typing import Any
 
+MAX_HALF = 65504.0
 MAX_WINDOWS = 4096
 MAX_TEXT = 64 * 1024 * 1024
 
@@ -23,8 +24,9 @@ class RequestError(Exception):
 
 def encode_half(values: list[float]) -> str:
     """Values beyond float16's range are clamped, so that no infinity reaches the wire."""
-    clamped = [max(-65504.0, min(65504.0, v)) for v in values]
-    return base64.b64encode(struct.pack(f"<{len(clamped)}e", *clamped)).decode("ascii")
+    if values and not -MAX_HALF <= min(values) <= max(values) <= MAX_HALF:
+        values = [max(-MAX_HALF, min(MAX_HALF, v)) for v in values]
+    return base64.b64encode(struct.pack(f"<{len(values)}e", *values)).decode("ascii")
 
 
 def decode_half(text: str) -> list[float]:

@@ -98,7 +98,8 @@ def host(engine: Any, chip: Chip, windows: int, length: int, scan_windows: int) 
     window = (sentences * (length // each + 1))[: max(1, len(sentences) * (length - 60) // each)]
     texts, batches = [window] * windows, scan_windows / windows
     encoded = prompt.encode_windows(texts)
-    made = [prompt.window(w, "Who came?", e) for w, e in zip(texts, encoded)]
+    asked = prompt.pieces("Who came?")
+    made = [prompt.window(w, asked, e) for w, e in zip(texts, encoded)]
     ids, rows = [w.ids for w in made], [w.rows for w in made]
     batch = Batch(list(range(windows)), length)
     packed = engine.pack(batch, ids, rows, True)
@@ -106,7 +107,7 @@ def host(engine: Any, chip: Chip, windows: int, length: int, scan_windows: int) 
     listed = scores.tolist()
     moved = sum(x.numel() * x.element_size() for x in packed)
     attempt("host: tokenize", 1, lambda: prompt.encode_windows(texts), 0, batches, host_ms)
-    attempt("host: windows", 1, lambda: [prompt.window(w, "Who came?", e) for w, e in zip(texts, encoded)], 0, batches, host_ms)
+    attempt("host: windows", 1, lambda: [prompt.window(w, asked, e) for w, e in zip(texts, encoded)], 0, batches, host_ms)
     attempt("host: pack", 1, lambda: engine.pack(batch, ids, rows, True), 0, batches, host_ms)
     attempt("transfer", 1, lambda: [x.to("cuda", non_blocking=True) for x in packed], moved / chip.bus, batches)
     on_chip, back = scores.cuda(), torch.empty(scores.shape, pin_memory=True)
