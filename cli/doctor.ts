@@ -1,4 +1,6 @@
-import { createChatAnswerer, huggingFaceChat } from '../workers/answer/chat/index.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { configuredChat, createChatAnswerer } from '../workers/answer/chat/index.ts';
 import {
   BackendError,
   BackendUnavailable,
@@ -13,6 +15,8 @@ interface Finding {
   ok: boolean;
   lines: string[];
 }
+
+const root = join(import.meta.dirname, '..');
 
 const bad = (...lines: string[]): Finding => ({ ok: false, lines });
 const good = (...lines: string[]): Finding => ({ ok: true, lines });
@@ -58,6 +62,8 @@ async function checkAttention({ ATTENTION_URL, ATTENTION_TOKEN }: Variables): Pr
       `${model} at ${where}`,
       `It answers in ${milliseconds} ms; windows of ${settings.window_tokens} tokens`,
     ];
+    const { model: own } = JSON.parse(await readFile(join(root, 'reader/assets/manifest.json'), 'utf8'));
+    if (model === own) lines.push('It is the embedded reader itself: windows are cut at the same places');
     const open = where.startsWith('http:') && !/^http:\/\/(localhost|127\.|\[::1\])/.test(where);
     if (open) lines.push('The text travels unencrypted: use https:// outside of your own network');
     return good(...lines);
@@ -73,14 +79,19 @@ async function checkAnswer({ ANSWER_URL, ANSWER_MODEL, ANSWER_TOKEN }: Variables
       'For written answers set ANSWER_MODEL or ANSWER_URL',
     );
   }
-  if (!ANSWER_URL && ANSWER_MODEL?.startsWith('@cf/')) {
-    return good(`${ANSWER_MODEL} on Workers AI`, 'Not tried: its binding AI exists only inside the Worker');
+  if (!ANSWER_URL && ANSWER_MODEL?.startsWith('@')) {
+    return /^\[ai\]/m.test(await readFile(join(root, 'wrangler.toml'), 'utf8'))
+      ? good(`${ANSWER_MODEL} on Workers AI`, 'Not tried: its binding exists only inside the Worker')
+      : bad(
+          `${ANSWER_MODEL} is on Workers AI, and wrangler.toml has no binding for it`,
+          'Take the marks from the lines [ai] and binding = "AI" there; npm run ask has no Workers AI',
+        );
   }
   if (!ANSWER_URL && !ANSWER_TOKEN)
     return bad(`${ANSWER_MODEL} is reached through Hugging Face: set ANSWER_TOKEN`);
   try {
     const where = ANSWER_URL ? shown('ANSWER_URL', ANSWER_URL) : "Hugging Face's router";
-    const model = huggingFaceChat({ url: ANSWER_URL, model: ANSWER_MODEL, token: ANSWER_TOKEN });
+    const model = configuredChat({ ANSWER_URL, ANSWER_MODEL, ANSWER_TOKEN })!;
     const answerer = createChatAnswerer({ model, patienceMs: 0 });
     const evidence = ['The ferry sails at noon.', 'Its captain is called Mira Olt.'];
     const { spans } = await answerer.answer({ question: "What is the captain's name?", evidence });

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from prompt import Window
-from retrieval import position_tables, row_attention
+from retrieval import position_tables, row_attention, sliding_window
 
 
 @torch.inference_mode()
@@ -28,15 +28,15 @@ def masses(engine: Any, window: Window) -> torch.Tensor:
     hidden, found = engine.base.embed_tokens(ids), []
     for i, layer in enumerate(engine.base.layers):
         cos, sin = position_tables(engine.base, hidden, i)
-        attention = row_attention(layer, engine.config, i, hidden, rows, cos, sin, None)[0].mean(1)
+        attention = row_attention(layer, engine.config, sliding_window(engine.config, i), hidden, rows, cos, sin, None)[0].mean(1)
         found.append(attention[:, window.start : window.start + len(window.kept)].cpu())
-        hidden = engine.trunk.layers[i](hidden, cos, sin, engine.trunk.mask(i, hidden))
+        hidden = engine.trunk.layers[i](hidden, *engine.trunk.tables(i, hidden))
     return torch.stack(found)
 
 
 def head_scores(engine: Any, examples: list[dict[str, Any]]) -> torch.Tensor:
     """[layers, heads]: calibrated mass on the gold sentences, averaged over the examples."""
-    total = torch.zeros(engine.layers, engine.heads)
+    total = torch.zeros(engine.places.layers, engine.places.heads)
     for example in examples:
         asked = engine.prompt.window(example["sentences"], example["question"])
         blank = engine.prompt.window(example["sentences"], "N/A")

@@ -7,24 +7,28 @@ question rows' Q exist; nothing above it is computed. On a GPU, compiled layers 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
+from array import array
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from plan import batch_size, plan
+from places import Places, Where
+from plan import Batch, batch_size, plan
 from prompt import Prompt, Window, by_sentence
-from retrieval import decoder, position_tables, row_importance
+from retrieval import decoder, position_tables, row_importance, sliding_window
 from trunk import Trunk
-from wire import RequestError, check_score, encode_half
+from wire import RequestError, check_parameters, check_score, encode_half
 
 GRAPH_TOKENS = 4096
 ROW_BUCKET = 16
 MAX_GRAPHS = 64
+WINDOWS_AT_ONCE = 64
 
 
 def load(path: str, device: str | None = None, dtype: torch.dtype | None = None, **options: Any) -> "Engine":
@@ -40,19 +44,30 @@ def load(path: str, device: str | None = None, dtype: torch.dtype | None = None,
         tokenizer: Any = PreTrainedTokenizerFast(tokenizer_file=str(file))
     else:
         tokenizer = AutoTokenizer.from_pretrained(path)
-    name = os.environ.get("SLUICE_MODEL_NAME") or getattr(config, "_name_or_path", "") or path
-    return Engine(model, tokenizer, name=Path(name).name if Path(name).is_dir() else name, **options)
+    name = os.environ.get("SLUICE_MODEL_NAME") or named(path, config)
+    return Engine(model, tokenizer, name=name, **options)
+
+
+def named(path: str, config: Any) -> str:
+    """The embedded reader has the name that its weights give it, as in its manifest, by which a Worker knows it for its own."""
+    reader = getattr(config, "reader", None)
+    if reader:
+        weights = hashlib.sha256((Path(path) / "model.safetensors").read_bytes()).hexdigest()
+        return f"{reader.get('name', 'sluice-reader')}@{weights[:12]}"
+    name = getattr(config, "_name_or_path", "") or path
+    return Path(name).name if Path(name).is_dir() else name
 
 
 class Engine:
     """
-    `compiled` and `graphs` pay on a GPU only. `prompt` is "paper" or "chat"; a model whose config has a `reader` block brings its own
+    `defaults` stand in for the parameters that a request leaves out. `compiled` and `graphs` pay on a GPU only. `prompt` is "paper" or "chat"; a model whose config has a `reader` block brings its own
     layout, layer and heads, and its importance is the mean over heads and rows instead of the sum.
     """
 
     def __init__(
         self, model: Any, tokenizer: Any, name: str = "model", prompt: str = "paper", max_window_tokens: int | None = None,
-        max_batch_tokens: int = 96256, fuse: bool = True, compiled: bool = False, graphs: bool = False, fp8: bool = False,
+        max_batch_tokens: int = 102400, fuse: bool = True, compiled: bool = False, graphs: bool = False, fp8: bool = False,
+        defaults: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
         self.base = decoder(model)
@@ -60,36 +75,35 @@ class Engine:
         self.device = next(model.parameters()).device
         cuda = self.device.type == "cuda"
         self.reader = getattr(model.config, "reader", None)
-        self.trunk = Trunk(model, self.base, fuse, compiled and cuda, fp8 and cuda)
+        self.trunk = Trunk(model, self.base, fuse, compiled and cuda, fp8)
         self.compiled, self.graphs, self.max_batch_tokens = compiled and cuda, graphs and cuda, max_batch_tokens
         limit = getattr(self.config, "max_position_embeddings", 4096)
-        limit = min(limit, max_window_tokens or (self.reader["max_window_tokens"] if self.reader else 4096))
+        # a CPU reads the paper's windows, of which the client's patience of 25 s holds one
+        usual = self.reader["max_window_tokens"] if self.reader else 4096 if cuda else 1536
+        limit = min(limit, max_window_tokens or usual)
         self.prompt = Prompt(tokenizer, limit, prompt, self.reader)
-        self.layers, self.heads = self.config.num_hidden_layers, self.config.num_attention_heads
-        self.head_list = self.load_heads()
+        self.defaults = check_parameters({k: v for k, v in (defaults or {}).items() if v is not None})
+        self.places = Places(name, self.config, self.reader, self.defaults)
+        self.places.where({})
         self.captured: dict[Any, Any] = {}
         self.head_tensors: dict[Any, Tensor | None] = {None: None}
         self.retrieve = torch.compile(row_importance, dynamic=False) if self.compiled else row_importance
-
-    def load_heads(self) -> list[list[int]] | None:
-        """The published or calibrated [layer, head] pairs for this model, where heads/ has them."""
-        file = Path(__file__).parent / "heads" / f"{self.name.split('/')[-1]}.json"
-        return json.loads(file.read_text("utf-8"))["heads"] if file.exists() else None
 
     def describe(self) -> dict[str, Any]:
         return {
             "model": self.name,
             "max_window_tokens": self.prompt.max_tokens,
-            "layers": self.layers,
-            "heads": self.heads,
+            "layers": self.places.layers,
+            "heads": self.places.heads,
             "prompt": self.prompt.layout,
             "reduction": "mean" if self.reader else "sum",
-            "default_layer": self.layer(None),
-            "retrieval_heads": self.head_list,
+            "reads": [[layer, list(heads) if heads else "all"] for layer, heads in self.places.where({})],
+            "calibrates": bool(self.defaults.get("calibrate")),
+            "retrieval_heads": self.places.head_list,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": self.device.type,
             # a CPU gains nothing from batches, and a large payload would outlast the client's patience
-            "windows_at_once": 64 if self.device.type == "cuda" else 1,
+            "windows_at_once": WINDOWS_AT_ONCE if self.device.type == "cuda" else 1,
             "answers": self.reader is None,
             **(self.own_settings() if self.reader else {}),
         }
@@ -101,36 +115,18 @@ class Engine:
         window = self.prompt.max_tokens - question - marks
         return {"max_question_tokens": question, "settings": {"window_tokens": window, **self.reader["settings"]}}
 
-    def layer(self, chosen: str | int | None) -> int:
-        if chosen is None and self.reader:
-            return self.reader["retrieval_layer"]
-        if chosen is None or chosen == "last":
-            return self.layers - 1
-        index = self.layers // 2 if chosen == "middle" else int(chosen)
-        if not 0 <= index < self.layers:
-            raise RequestError("invalid_request", f"layer must be below {self.layers}")
-        return index
-
-    def chosen_heads(self, chosen: list[int] | None) -> tuple[int, ...] | None:
-        if chosen is None and self.reader:
-            chosen = self.reader["retrieval_heads"]
-        if chosen is None or sorted(set(chosen)) == list(range(self.heads)):
-            return None
-        if any(not 0 <= h < self.heads for h in chosen):
-            raise RequestError("invalid_request", f"heads must be below {self.heads}")
-        return tuple(sorted(set(chosen)))
-
-    def forward(self, ids: Tensor, rows: Tensor, valid: Tensor, layer: int, heads: tuple[int, ...] | None) -> Tensor:
+    def forward(self, ids: Tensor, rows: Tensor, valid: Tensor, where: Where) -> Tensor:
         """Importance [batch, T] (float32) of right-padded windows."""
-        hidden = self.trunk.hidden(ids, layer)
-        cos, sin = position_tables(self.base, hidden, layer)
-        return self.retrieve(
-            self.base.layers[layer], self.config, layer, hidden, rows, valid, cos, sin, self.head_tensors[heads]
-        )
+        parts = []
+        for (layer, heads), hidden in zip(where, self.trunk.inputs(ids, [layer for layer, _ in where])):
+            cos, sin = position_tables(self.base, hidden, layer)
+            window, chosen = sliding_window(self.config, layer), self.head_tensors[heads]
+            parts.append(self.retrieve(self.base.layers[layer], self.config, window, hidden, rows, valid, cos, sin, chosen))
+        return sum(parts[1:], parts[0])
 
-    def replay(self, ids: Tensor, rows: Tensor, valid: Tensor, layer: int, heads: tuple[int, ...] | None) -> Tensor:
+    def replay(self, ids: Tensor, rows: Tensor, valid: Tensor, where: Where) -> Tensor:
         """The same through a CUDA graph, captured at the first window of a shape: launches cost nothing after that."""
-        key = (tuple(ids.shape), rows.shape[1], layer, heads)
+        key = (tuple(ids.shape), rows.shape[1], where)
         if key not in self.captured:
             if len(self.captured) >= MAX_GRAPHS:
                 self.captured.pop(next(iter(self.captured)))
@@ -139,12 +135,12 @@ class Engine:
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for _ in range(3):
-                    self.forward(*inputs, layer, heads)
+                    self.forward(*inputs, where)
             torch.cuda.current_stream().wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
             # thread_local: an answer may be generating on another thread
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                out = self.forward(*inputs, layer, heads)
+                out = self.forward(*inputs, where)
             self.captured[key] = (graph, inputs, out)
         graph, inputs, out = self.captured[key]
         for static, value in zip(inputs, (ids, rows, valid)):
@@ -152,47 +148,52 @@ class Engine:
         graph.replay()
         return out.clone()
 
+    def pack(self, batch: Batch, ids: list[list[int]], rows: list[int], static: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch on the host: token ids [batch, T], positions of the question rows and which of them count [batch, R]."""
+        members, length = batch.indices, batch.length
+        count = batch_size(len(members), length, self.max_batch_tokens) if static else len(members)
+        wide = max(rows[i] for i in members)
+        wide = -(-wide // ROW_BUCKET) * ROW_BUCKET if static else wide
+        # pinned, as the results are: a copy of pageable memory would wait for the batch before it
+        pinned = self.device.type == "cuda"
+        tokens = torch.zeros(count, length, dtype=torch.long, pin_memory=pinned)
+        at = torch.zeros(count, wide, dtype=torch.long, pin_memory=pinned)
+        valid = torch.zeros(count, wide, pin_memory=pinned)
+        for line, i in enumerate(members):
+            size = len(ids[i])
+            # torch.tensor(list) takes ten times as long
+            tokens[line, :size] = torch.frombuffer(array("q", ids[i]), dtype=torch.long)
+            at[line, : rows[i]] = torch.arange(size - rows[i], size)
+            valid[line, : rows[i]] = 1
+        return tokens, at, valid
+
     @torch.inference_mode()
-    def importance(
-        self, ids: list[list[int]], rows: list[int], layer: int, heads: tuple[int, ...] | None = None
-    ) -> list[list[float]]:
+    def importance(self, ids: list[list[int]], rows: list[int], where: Where) -> list[list[float]]:
         """Importance of every position of every window; the last `rows[i]` positions of window i are its question rows."""
         results: list[list[float]] = [[] for _ in ids]
-        if heads not in self.head_tensors:
-            self.head_tensors[heads] = torch.tensor(heads, device=self.device)
+        for _, heads in where:
+            if heads not in self.head_tensors:
+                self.head_tensors[heads] = torch.tensor(heads, device=self.device)
         static = self.compiled or self.graphs
-        pinned = self.device.type == "cuda"
         pending = []
         for batch in plan([len(w) for w in ids], self.max_batch_tokens, exact=not static):
-            members, length = batch.indices, batch.length
-            count = batch_size(len(members), length, self.max_batch_tokens) if static else len(members)
-            wide = max(rows[i] for i in members)
-            wide = -(-wide // ROW_BUCKET) * ROW_BUCKET if static else wide
-            # pinned both ways: a copy of pageable memory would wait for the batch before it
-            tokens = torch.zeros(count, length, dtype=torch.long, pin_memory=pinned)
-            at = torch.zeros(count, wide, dtype=torch.long, pin_memory=pinned)
-            valid = torch.zeros(count, wide, pin_memory=pinned)
-            for line, i in enumerate(members):
-                size = len(ids[i])
-                tokens[line, :size] = torch.tensor(ids[i])
-                at[line, : rows[i]] = torch.arange(size - rows[i], size)
-                valid[line, : rows[i]] = 1
-            inputs = [x.to(self.device, non_blocking=True) for x in (tokens, at, valid)]
-            run = self.replay if self.graphs and count * length <= GRAPH_TOKENS else self.forward
-            out = run(*inputs, layer, heads)
+            packed = self.pack(batch, ids, rows, static)
+            inputs = [x.to(self.device, non_blocking=True) for x in packed]
+            graph = self.graphs and packed[0].numel() <= GRAPH_TOKENS
+            out = (self.replay if graph else self.forward)(*inputs, where)
             done = None
-            if pinned:
+            if self.device.type == "cuda":
                 out = torch.empty(out.shape, pin_memory=True).copy_(out, non_blocking=True)
                 done = torch.cuda.Event()
                 done.record()
-            pending.append((members, out, done))
+            pending.append((batch.indices, out, done))
         for members, out, done in pending:
             if done is not None:
                 done.synchronize()
             for line, values in zip(members, out.tolist()):
                 results[line] = values[: len(ids[line])]
         if self.reader:
-            scale = len(heads) if heads else self.heads
+            scale = self.places.count(where)
             results = [[v / (scale * r) for v in w] for w, r in zip(results, rows)]
         return results
 
@@ -200,16 +201,16 @@ class Engine:
         return self.score_many([body])[0]
 
     def score_many(self, bodies: list[Any]) -> list[dict[str, Any]]:
-        """Several requests as one: their windows share batches wherever layer and heads agree. A bad one gets its own error."""
+        """Several requests as one: their windows share batches wherever they read the same places. A bad one gets its own error."""
         answers: list[dict[str, Any]] = [{} for _ in bodies]
-        groups: dict[Any, list[tuple[int, int, Window]]] = {}
+        groups: dict[Where, list[tuple[int, int, Window]]] = {}
         for n, body in enumerate(bodies):
             try:
                 request = check_score(body)
                 parameters = request["parameters"]
-                key = (self.layer(parameters.get("layer")), self.chosen_heads(parameters.get("heads")))
+                where = self.places.where(parameters)
                 pieces = self.prompt.pieces(request["question"])
-                blank = self.prompt.pieces("N/A") if parameters.get("calibrate") else None
+                blank = self.prompt.pieces("N/A") if parameters.get("calibrate", self.defaults.get("calibrate")) else None
                 made = []
                 texts = [w["sentences"] for w in request["windows"]]
                 for i, (sentences, encoded) in enumerate(zip(texts, self.prompt.encode_windows(texts))):
@@ -217,12 +218,12 @@ class Engine:
                     if blank:
                         # the negative number marks the content-free twin of window i
                         made.append((n, -i - 1, self.prompt.window(sentences, blank, encoded)))
-                groups.setdefault(key, []).extend(made)
+                groups.setdefault(where, []).extend(made)
                 answers[n] = {"windows": [None] * len(request["windows"])}
             except RequestError as error:
                 answers[n] = error.body()
-        for (layer, heads), jobs in groups.items():
-            values = self.importance([w.ids for _, _, w in jobs], [w.rows for _, _, w in jobs], layer, heads)
+        for where, jobs in groups.items():
+            values = self.importance([w.ids for _, _, w in jobs], [w.rows for _, _, w in jobs], where)
             twins = {(n, -i - 1): (v, w) for (n, i, w), v in zip(jobs, values) if i < 0}
             for (n, i, window), value in zip(jobs, values):
                 if i < 0:
@@ -241,11 +242,13 @@ class Engine:
                 }
         return answers
 
-    def warm(self, shapes: list[tuple[int, int]], layers: list[int]) -> None:
-        """Compiles and captures before the first request: (windows, tokens) at each layer."""
-        for layer in layers:
-            for count, length in shapes:
-                self.importance([[1] * length] * count, [ROW_BUCKET] * count, layer)
+    def warm(self) -> None:
+        """Compiles and captures before the first request: what full windows make, one by one and many at once, with a shorter or longer question."""
+        limit = self.prompt.max_tokens
+        for count, eighths in ((1, (2, 6, 7, 8)), (WINDOWS_AT_ONCE, (6, 8))):
+            for length in (limit * e // 8 for e in eighths):
+                for rows in (ROW_BUCKET, 2 * ROW_BUCKET):
+                    self.importance([[1] * length] * count, [rows] * count, self.places.where({}))
 
 
 def calibrated(value: list[float], window: Window, blank: list[float], other: Window, mean: bool) -> list[float]:

@@ -22,6 +22,7 @@ class EndpointHandler:
             engine = load(
                 path, prompt=os.environ.get("SLUICE_PROMPT", "paper"), compiled=fast, graphs=fast,
                 fp8=os.environ.get("SLUICE_FP8", "0") == "1",
+                defaults=defaults(os.environ.get("SLUICE_LAYER"), os.environ.get("SLUICE_CALIBRATE", "0") == "1"),
             )
         self.engine = engine
 
@@ -51,6 +52,11 @@ class EndpointHandler:
             return error.body()
         except Exception as error:  # noqa: BLE001 - the endpoint turns any exception into a 400 without a reason
             return failure(error).body()
+
+
+def defaults(layer: str | None, calibrate: bool) -> dict[str, Any]:
+    """The parameters of requests that name none, from what was set by hand."""
+    return {"layer": int(layer) if layer and layer.isdigit() else layer or None, "calibrate": calibrate}
 
 
 def failure(error: Exception) -> Any:

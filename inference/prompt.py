@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 from wire import RequestError
@@ -55,12 +55,12 @@ def encode_apart(tokenizer: Any, windows: list[list[str]]) -> list[tuple[list[in
 
 
 def token_owners(offsets: list[tuple[int, int]], sentences: list[str]) -> list[int]:
-    ends = list(accumulate(map(len, sentences)))
+    """Searched for from the side of the sentences, of which there are few: tokens are in the order of their text."""
+    last = sum(map(len, sentences)) - 1
     owners: list[int] = []
-    for start, end in offsets:
-        position = min(max(start, end - 1), ends[-1] - 1)
-        owner = bisect_right(ends, position)
-        owners.append(max(owner, owners[-1]) if owners else owner)
+    for n, end in enumerate(accumulate(map(len, sentences))):
+        after = bisect_left(offsets, end, lo=len(owners), key=lambda o: min(max(o[0], o[1] - 1), last))
+        owners += [n] * (after - len(owners))
     return owners
 
 
@@ -126,7 +126,7 @@ class Prompt:
         if budget < 1:
             raise RequestError("question_too_long", "the question leaves no room for text in the model's window")
         ids, owners = encoded or self.encode_windows([sentences])[0]
-        kept = list(range(len(ids)))
+        kept, read = list(range(len(ids))), ids
         if len(ids) > budget:
             counts = [0] * len(sentences)
             for owner in owners:
@@ -136,15 +136,17 @@ class Prompt:
                 if seen[owner] < cap:
                     kept.append(i)
                 seen[owner] += 1
-        return Window([*head, *(ids[i] for i in kept), *tail], len(head), rows, owners, kept, len(sentences))
+            read = [ids[i] for i in kept]
+        return Window([*head, *read, *tail], len(head), rows, owners, kept, len(sentences))
 
 
 def by_sentence(window: Window, importance: list[float]) -> list[list[float]]:
     """The importance of a window's positions dealt out to its sentences, one value for every token, 0 for tokens not read."""
-    full = [0.0] * len(window.owners)
-    for place, i in enumerate(window.kept):
-        full[i] = importance[window.start + place]
-    dealt: list[list[float]] = [[] for _ in range(window.sentences)]
-    for owner, value in zip(window.owners, full):
-        dealt[owner].append(value)
-    return dealt
+    read = importance[window.start : window.start + len(window.kept)]
+    full = read
+    if len(read) < len(window.owners):
+        full = [0.0] * len(window.owners)
+        for i, value in zip(window.kept, read):
+            full[i] = value
+    cuts = [bisect_left(window.owners, n) for n in range(window.sentences + 1)]
+    return [full[a:b] for a, b in pairwise(cuts)]

@@ -61,11 +61,11 @@ def projections(attention: Any, config: Any, x_rows: Tensor, x: Tensor) -> tuple
 
 
 def row_attention(
-    layer: Any, config: Any, index: int, hidden: Tensor, rows: Tensor, cos: Tensor, sin: Tensor, heads: Tensor | None
+    layer: Any, config: Any, window: int | None, hidden: Tensor, rows: Tensor, cos: Tensor, sin: Tensor, heads: Tensor | None
 ) -> Tensor:
     """
     Attention of the rows (positions [batch, R]) in the layer: [batch, heads, R, T], float32. Padding lies right of every row, so the
-    causal mask hides it too.
+    causal mask hides it too. `window`: the layer's sliding window, where it has one (its number would compile anew for each layer).
     """
     attention = layer.self_attn
     x = layer.input_layernorm(hidden)
@@ -87,16 +87,15 @@ def row_attention(
         scores = torch.tanh(scores / cap) * cap
     columns = torch.arange(hidden.shape[1], device=hidden.device)
     hidden_from = columns > rows[..., None]
-    window = sliding_window(config, index)
     if window is not None:
         hidden_from = hidden_from | (columns <= rows[..., None] - window)
     return scores.masked_fill(hidden_from[:, None], float("-inf")).softmax(-1)
 
 
 def row_importance(
-    layer: Any, config: Any, index: int, hidden: Tensor, rows: Tensor, valid: Tensor, cos: Tensor, sin: Tensor,
+    layer: Any, config: Any, window: int | None, hidden: Tensor, rows: Tensor, valid: Tensor, cos: Tensor, sin: Tensor,
     heads: Tensor | None,
 ) -> Tensor:
     """The rows' attention summed over heads and valid rows: [batch, T]."""
-    probabilities = row_attention(layer, config, index, hidden, rows, cos, sin, heads)
+    probabilities = row_attention(layer, config, window, hidden, rows, cos, sin, heads)
     return torch.einsum("bhrt,br->bt", probabilities, valid)

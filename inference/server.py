@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from handler import failure
+from handler import defaults, failure
 from wire import RequestError, check_score
 
 STATUS = {"invalid_request": 422, "question_too_long": 422, "unsupported": 422, "overloaded": 429}
@@ -186,13 +186,18 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--prompt", default=os.environ.get("SLUICE_PROMPT", "paper"), choices=["paper", "chat"])
+    parser.add_argument("--layer", default=os.environ.get("SLUICE_LAYER"), help="last, middle, heads (the model's list) or a number")
+    parser.add_argument("--calibrate", action="store_true", help="minus the scores of the question N/A, unless a request says otherwise")
     parser.add_argument("--queue-limit", type=int, default=4096, help="windows that may wait before 429")
     parser.add_argument("--compile", action="store_true", help="compiled layers and CUDA graphs, warmed up before the port opens")
     parser.add_argument("--fp8", action="store_true", help="FP8 linear layers below the retrieval layer")
     options = parser.parse_args()
-    engine = load(options.model, prompt=options.prompt, compiled=options.compile, graphs=options.compile, fp8=options.fp8)
+    engine = load(
+        options.model, prompt=options.prompt, compiled=options.compile, graphs=options.compile, fp8=options.fp8,
+        defaults=defaults(options.layer, options.calibrate),
+    )
     if options.compile:
-        engine.warm([(1, 512), (1, 1024), (1, 1504), (16, 1504)], sorted({engine.layer("middle"), engine.layer(None)}))
+        engine.warm()
     token = os.environ.get("SLUICE_TOKEN")
     if not token and options.host not in ("127.0.0.1", "localhost", "::1"):
         print("warning: no SLUICE_TOKEN: anyone who reaches this port may use the model", file=sys.stderr)

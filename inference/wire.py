@@ -6,6 +6,7 @@ import base64
 import struct
 from typing import Any
 
+MAX_HALF = 65504.0
 MAX_WINDOWS = 4096
 MAX_TEXT = 64 * 1024 * 1024
 
@@ -23,8 +24,9 @@ class RequestError(Exception):
 
 def encode_half(values: list[float]) -> str:
     """Values beyond float16's range are clamped, so that no infinity reaches the wire."""
-    clamped = [max(-65504.0, min(65504.0, v)) for v in values]
-    return base64.b64encode(struct.pack(f"<{len(clamped)}e", *clamped)).decode("ascii")
+    if values and not -MAX_HALF <= min(values) <= max(values) <= MAX_HALF:
+        values = [max(-MAX_HALF, min(MAX_HALF, v)) for v in values]
+    return base64.b64encode(struct.pack(f"<{len(values)}e", *values)).decode("ascii")
 
 
 def decode_half(text: str) -> list[float]:
@@ -55,15 +57,19 @@ def check_score(body: Any) -> dict[str, Any]:
         size += sum(map(len, sentences))
     if size > MAX_TEXT:
         raise bad("the text of one request is too long")
-    parameters = body.get("parameters") or {}
+    return {"question": question, "windows": windows, "parameters": check_parameters(body.get("parameters") or {})}
+
+
+def check_parameters(parameters: Any) -> dict[str, Any]:
+    """{layer, heads, calibrate} in its checked form."""
     if not isinstance(parameters, dict):
-        raise bad("parameters must be an object")
+        raise RequestError("invalid_request", "parameters must be an object")
     layer = parameters.get("layer")
-    if layer is not None and layer not in ("last", "middle") and (isinstance(layer, bool) or not isinstance(layer, int)):
-        raise bad('layer must be "last", "middle" or a layer number')
+    if layer not in (None, "last", "middle", "heads") and (isinstance(layer, bool) or not isinstance(layer, int)):
+        raise RequestError("invalid_request", 'layer must be "last", "middle", "heads" or a layer number')
     heads = parameters.get("heads")
     if heads is not None and (
         not isinstance(heads, list) or not heads or not all(isinstance(h, int) and not isinstance(h, bool) for h in heads)
     ):
-        raise bad("heads must be a list of head numbers that is not empty")
-    return {"question": question, "windows": windows, "parameters": parameters}
+        raise RequestError("invalid_request", "heads must be a list of head numbers that is not empty")
+    return parameters

@@ -1,6 +1,7 @@
 import type { Session } from '../durable-objects/session.ts';
 import type { RunMessage, SessionApi } from '../durable-objects/types.ts';
 import type { Answerer, AttentionBackend } from '../shared/attention.ts';
+import type { WorkersAi } from './answer/chat/models.ts';
 
 /** Bindings of wrangler.toml. */
 export interface Env {
@@ -11,10 +12,12 @@ export interface Env {
   /** An attention endpoint (inference/); none: the embedded reader. */
   ATTENTION_URL?: string;
   ATTENTION_TOKEN?: string;
-  /** An OpenAI-compatible chat endpoint or a model of the Hugging Face router; neither: the embedded reader's spans. */
+  /** An OpenAI-compatible chat endpoint, a model of the Hugging Face router, or one of Workers AI (@cf/…); none: the embedded reader's spans. */
   ANSWER_URL?: string;
   ANSWER_MODEL?: string;
   ANSWER_TOKEN?: string;
+  /** Workers AI, where wrangler.toml binds it. */
+  AI?: WorkersAi;
 }
 
 /** What reads attention and answers; the composition decides which. */

@@ -1,5 +1,5 @@
 import type { Answerer, AttentionBackend } from '../shared/attention.ts';
-import { createChatAnswerer, huggingFaceChat } from './answer/chat/index.ts';
+import { configuredChat, createChatAnswerer } from './answer/chat/index.ts';
 import { createEmbeddedReader } from './attention/embedded/index.ts';
 import { createEndpointBackend } from './attention/endpoint/index.ts';
 import type { Env, Reader } from './env.ts';
@@ -20,22 +20,14 @@ function compose(env: Env): Reader {
   const attention: AttentionBackend = env.ATTENTION_URL
     ? createEndpointBackend({
         url: env.ATTENTION_URL,
+        embedded,
         // A run tells its listener that the model is starting, and rests: it does not wait in here.
         warmingPatienceMs: 0,
         ...(env.ATTENTION_TOKEN && { token: env.ATTENTION_TOKEN }),
       })
     : embedded;
-  const answerer: Answerer =
-    env.ANSWER_URL || env.ANSWER_MODEL
-      ? createChatAnswerer({
-          warmingPatienceMs: 0,
-          model: huggingFaceChat({
-            ...(env.ANSWER_URL && { url: env.ANSWER_URL }),
-            ...(env.ANSWER_MODEL && { model: env.ANSWER_MODEL }),
-            ...(env.ANSWER_TOKEN && { token: env.ANSWER_TOKEN }),
-          }),
-        })
-      : embedded;
+  const model = configuredChat(env);
+  const answerer: Answerer = model ? createChatAnswerer({ warmingPatienceMs: 0, model }) : embedded;
   return {
     describe: () => attention.describe(),
     countTokens: (sentences) => attention.countTokens(sentences),

@@ -1,9 +1,10 @@
 """
 Scores the requests that `npm run bench -- endpoint --write FILE` wrote, with the embedded reader's weights on this machine's engine.
 
-    python bench/gpu/parity.py requests.json replies.json [--model reader/weights] [--device cuda]
+    python bench/gpu/parity.py requests.json replies.json [--model reader/weights] [--dtype bfloat16]
 
-The replies go back to `npm run bench -- endpoint --scores FILE`. bf16 on a GPU, float32 on a CPU.
+The replies go back to `npm run bench -- endpoint --scores FILE`. It runs on a GPU where one is, in bfloat16 unless told otherwise, else on
+the CPU, in float32.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "inference"))
 
+import torch
+
 from engine import load
 
 
@@ -24,11 +27,12 @@ def main() -> None:
     parser.add_argument("requests", type=Path)
     parser.add_argument("replies", type=Path)
     parser.add_argument("--model", default=str(ROOT / "reader/weights"))
-    parser.add_argument("--device")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--fp8", action="store_true")
     options = parser.parse_args()
-    engine = load(options.model, options.device, compiled=options.compile, graphs=options.compile, fp8=options.fp8)
+    dtype = getattr(torch, options.dtype) if options.dtype else None
+    engine = load(options.model, dtype=dtype, compiled=options.compile, graphs=options.compile, fp8=options.fp8)
     replies = engine.score_many(json.loads(options.requests.read_text("utf-8")))
     options.replies.write_text(json.dumps(replies), "utf-8")
     failed = [r["error"]["code"] for r in replies if "error" in r]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers import Gemma2Config, Gemma3TextConfig, LlamaConfig, MistralConfig, Phi3Config, PhiConfig, Qwen2Config, Qwen3Config
@@ -38,6 +41,7 @@ SIZES = dict(
 )
 CONFIGS = {
     "llama": lambda: LlamaConfig(**SIZES),
+    "llama with biases": lambda: LlamaConfig(**SIZES, attention_bias=True, mlp_bias=True),
     "qwen2": lambda: Qwen2Config(**SIZES),
     "qwen3": lambda: Qwen3Config(**SIZES, head_dim=16),
     "mistral": lambda: MistralConfig(**SIZES, sliding_window=48),
@@ -59,6 +63,24 @@ def small_model(family: str, seed: int = 0):
             elif "bias" in name:
                 p.normal_(0, 0.05)
     return model
+
+
+def save_reader(folder: Path, tokenizer, layers: int, extra: bool) -> None:
+    """A folder as the embedded reader's is: two local layers, the third the retrieval layer; `extra` tensors belong to no layer."""
+    kinds = ["sliding_attention"] * 2 + ["full_attention"] * (layers - 2)
+    local = dict(use_sliding_window=True, sliding_window=48, max_window_layers=0, layer_types=kinds)
+    config = Qwen3Config(**{**SIZES, "num_hidden_layers": layers}, head_dim=16, tie_word_embeddings=True, **local)
+    config.reader = {
+        "retrieval_layer": 2, "retrieval_heads": [0, 1, 2, 3], "tokens": {"bos": 0, "question": 2, "answer": 3},
+        "max_question_tokens": 56, "max_window_tokens": 256, "settings": {"rank": "mass"},
+    }
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    if extra:
+        file = folder / "model.safetensors"
+        tensors = {name: t.clone() for name, t in load_file(file).items()}
+        save_file({**tensors, "span.key.weight": torch.zeros(64, 64)}, file, metadata={"format": "pt"})
 
 
 @torch.no_grad()

@@ -32,7 +32,8 @@ PAIRS = {
     "11-bad-layer": {"question": "Who?", "windows": [{"sentences": SHIP}], "parameters": {"layer": 99}},
     "12-empty-question": {"question": " ", "windows": [{"sentences": SHIP}]},
     "13-no-windows": {"question": "Who?", "windows": []},
-    "14-describe": {"task": "describe"},
+    "14-no-list-of-heads": {"question": "Who?", "windows": [{"sentences": SHIP}], "parameters": {"layer": "heads"}},
+    "15-describe": {"task": "describe"},
 }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from helpers import eager_importance, small_model, small_tokenizer
 
 from engine import Engine
 from handler import EndpointHandler
-from wire import decode_half
+from wire import RequestError, decode_half
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,18 @@ def test_handler_errors_are_bodies(engine):
     assert handler({"inputs": {**BODY, "question": "why " * 2000}})["error"]["code"] == "question_too_long"
 
 
+def test_what_a_request_leaves_out_is_the_engine_s_default():
+    model, tokenizer = small_model("qwen2"), small_tokenizer()
+    named = {**BODY, "parameters": {"layer": 1, "calibrate": True}}
+    engine = Engine(model, tokenizer, defaults={"layer": 1, "calibrate": True})
+    assert engine.describe()["reads"] == [[1, "all"]] and engine.describe()["calibrates"]
+    assert engine.score(BODY) == Engine(model, tokenizer).score(named) != Engine(model, tokenizer).score(BODY)
+    assert engine.score({**BODY, "parameters": {"layer": "heads"}})["error"]["code"] == "unsupported"
+    for wrong in ({"layer": "top"}, {"layer": 9}, {"layer": "heads"}):
+        with pytest.raises(RequestError):
+            Engine(model, tokenizer, defaults=wrong)
+
+
 def test_calibrated_and_merged_requests(engine):
     calibrated = {**BODY, "parameters": {"calibrate": True}}
     merged = engine.score_many([BODY, calibrated, {"question": 1}])
@@ -61,10 +74,15 @@ def test_answers_stream(engine):
 
 
 def test_head_scores(engine):
-    from calibrate import best, head_scores
+    from calibrate import best, head_scores, masses
 
     scores = head_scores(engine, [{"question": "Who came?", "sentences": ["Nobody came. ", "It rained."], "gold": [0]}])
     assert scores.shape == (4, 4) and len(best(scores, 3)) == 3
+    window = engine.prompt.window(["Nobody came. ", "It rained."], "Who came?")
+    for layer, heads in enumerate(masses(engine, window)):
+        wanted = eager_importance(small_model("qwen2"), window.ids, window.rows, layer, mean=True)
+        part = torch.tensor(wanted[window.start : window.start + len(window.kept)])
+        assert torch.allclose(heads.mean(0), part, rtol=1e-4, atol=1e-7)
 
 
 def test_server(engine):

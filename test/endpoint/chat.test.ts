@@ -3,10 +3,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import {
   type AnswerEvent,
   type ChatModel,
+  configuredChat,
   createChatAnswerer,
-  huggingFaceChat,
-  workersAiChat,
 } from '../../workers/answer/chat/index.ts';
+import { huggingFaceChat, workersAiChat } from '../../workers/answer/chat/models.ts';
 import { promptFor } from '../../workers/answer/chat/prompt.ts';
 import { fakeTiming } from './clock.ts';
 import { json, type Reply, serve } from './server.ts';
@@ -157,6 +157,25 @@ describe('models', () => {
     const body = 'data: {"response":"Ada"}\n\ndata: {"response":" [2]."}\n\ndata: [DONE]\n\n';
     const ai = { run: async () => new Response(body).body };
     expect((await run(workersAiChat({ ai, model: '@cf/a/model' }))).answer.text).toBe('Ada [1].');
+  });
+
+  test('are chosen by the variables', async () => {
+    const asked: unknown[] = [];
+    const AI = {
+      run: async (model: string) => {
+        asked.push(model);
+        return new Response('data: {"response":"Ada [2]."}\n\n').body;
+      },
+    };
+    const model = configuredChat({ ANSWER_MODEL: '@cf/a/model', AI })!;
+    expect((await run(model)).answer.text).toBe('Ada [1].');
+    expect(asked).toEqual(['@cf/a/model']);
+    expect(() => configuredChat({ ANSWER_MODEL: '@cf/a/model' })).toThrow('binding');
+    expect(configuredChat({ ANSWER_URL: '', AI })).toBeUndefined();
+    const server = await serve(stream('Ada [2].'));
+    close = server.close;
+    await run(configuredChat({ ANSWER_URL: server.url, ANSWER_MODEL: '@cf/a/model', AI })!);
+    expect(server.received.length).toBe(1);
   });
 
   test('a stream that stalls ends in an error that can be retried', async () => {

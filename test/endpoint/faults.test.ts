@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { QuestionTooLong } from '../../shared/attention.ts';
+import { type BackendDescription, QuestionTooLong } from '../../shared/attention.ts';
+import { estimateTokens } from '../../workers/attention/endpoint/estimate.ts';
 import {
   BackendProtocol,
   BackendUnavailable,
@@ -22,7 +23,9 @@ async function against(replies: Reply[], options: Partial<EndpointOptions> = {},
   close = server.close;
   const timing = fakeTiming();
   const url = server.url + path;
-  const backend = createEndpointBackend({ url, token: SECRET, timing, timeoutMs: 100, ...options });
+  // Real time, not the test's: short only where a reply never comes.
+  const timeoutMs = replies.includes(stall) ? 200 : 10_000;
+  const backend = createEndpointBackend({ url, token: SECRET, timing, timeoutMs, ...options });
   return {
     backend,
     received: server.received,
@@ -61,6 +64,20 @@ describe('a call', () => {
     const { score, received } = await against([scores], {}, '/v1/');
     expect(importance(await score())).toEqual(expected);
     expect(received[0]).toMatchObject({ path: '/v1/score', body: { question: QUESTION, windows } });
+  });
+
+  test('to the embedded reader elsewhere counts with its own tokenizer, to any other model by estimate', async () => {
+    const embedded = (model: string) => ({
+      describe: async () => ({ model }) as BackendDescription,
+      countTokens: async (sentences: string[]) => sentences.map(() => 7),
+    });
+    const same = await against([scores], { embedded: embedded('a/model') });
+    expect(await same.backend.countTokens(['One.', 'Two and three.'])).toEqual([7, 7]);
+    close();
+    const other = await against([scores], { embedded: embedded('another') });
+    expect(await other.backend.countTokens(['One.', 'Two and three.'])).toEqual(
+      ['One.', 'Two and three.'].map(estimateTokens),
+    );
   });
 
   test('is split by bytes and windows; the order stays', async () => {

@@ -5,7 +5,7 @@ import { AnswerReader } from './citations.ts';
 import type { ChatModel } from './models.ts';
 import { promptFor } from './prompt.ts';
 
-export { type ChatModel, huggingFaceChat, type WorkersAi, workersAiChat } from './models.ts';
+export { type ChatModel, configuredChat, type WorkersAi } from './models.ts';
 
 /** A piece of the answer's text; then, once, the whole. `done` has the last word: `found` may be false although text was shown. */
 export type AnswerEvent = { delta: string } | { done: Answer };

@@ -49,6 +49,26 @@ export function workersAiChat(options: { ai: WorkersAi; model: string; maxTokens
   };
 }
 
+/**
+ * The chat model that the variables ask for; none: undefined. Ids of Workers AI begin with @.
+ *
+ * @throws TypeError when the model is one of Workers AI and its binding is not there
+ */
+export function configuredChat(variables: {
+  ANSWER_URL?: string | undefined;
+  ANSWER_MODEL?: string | undefined;
+  ANSWER_TOKEN?: string | undefined;
+  AI?: WorkersAi | undefined;
+}): ChatModel | undefined {
+  const { ANSWER_URL: url, ANSWER_MODEL: model, ANSWER_TOKEN: token, AI: ai } = variables;
+  if (!url && !model) return undefined;
+  if (url || !model?.startsWith('@')) {
+    return huggingFaceChat({ url: url || undefined, model: model || undefined, token: token || undefined });
+  }
+  if (!ai) throw new TypeError(`${model} is on Workers AI: wrangler.toml needs its binding, AI`);
+  return workersAiChat({ ai, model });
+}
+
 /** The text of a server-sent event stream: Workers AI's `response`, or OpenAI's `choices`, which newer models give. */
 async function* pieces(body: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<string> {
   const events: string[] = [];

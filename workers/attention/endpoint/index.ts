@@ -33,6 +33,8 @@ export interface EndpointOptions extends Connection, Partial<UpstreamLimits>, Pa
   parameters?: ScoreParameters;
   /** Overrides of what the endpoint proposes. */
   settings?: Partial<ScanSettings>;
+  /** The embedded reader: where the endpoint serves the same weights, its tokenizer counts, and windows are cut at the same places. */
+  embedded?: Pick<AttentionBackend, 'describe' | 'countTokens'>;
   /** Longest wait for one call, headers and body. */
   timeoutMs?: number;
   timing?: Timing;
@@ -99,15 +101,20 @@ export function createEndpointBackend(options: EndpointOptions): AttentionBacken
     }
   }
 
+  async function countTokens(sentences: string[]): Promise<number[]> {
+    const { embedded } = options;
+    if (embedded && (await embedded.describe()).model === (await describe()).model) {
+      return embedded.countTokens(sentences);
+    }
+    return sentences.map(estimateTokens);
+  }
+
   return {
     describe,
-
-    async countTokens(sentences) {
-      return sentences.map(estimateTokens);
-    },
+    countTokens,
 
     async score({ question, windows }) {
-      const asked = estimateTokens(question);
+      const asked = (await countTokens([question]))[0]!;
       const limit = (await describe()).max_question_tokens;
       if (asked > limit) throw new QuestionTooLong(asked, limit);
       let failed = false;

@@ -27,7 +27,8 @@ export interface Call {
 
 /** Chooses layer and heads; the endpoint's own defaults hold for what is left out. */
 export interface ScoreParameters {
-  layer?: 'last' | 'middle' | number;
+  /** "heads": those that the endpoint has a list of, in whichever layers. */
+  layer?: 'last' | 'middle' | 'heads' | number;
   heads?: number[];
   /** Minus the same score under the question "N/A": twice the work, less noise. */
   calibrate?: boolean;
