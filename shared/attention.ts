@@ -64,6 +64,11 @@ export interface Answer {
   confidence: number;
   /** Spans of the evidence that prove the answer; empty when not found. */
   spans: AnswerSpan[];
+  /**
+   * Probability of each sentence of the evidence to be the one that answers, where the answerer knows it. What is missing to 1 is the
+   * probability that none does.
+   */
+  relevance?: number[];
 }
 
 export interface Answerer {

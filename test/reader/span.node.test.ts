@@ -1,39 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bestSpan, clauseEnd, codePoints } from '../../workers/answer/span.ts';
-
-describe('the best span', () => {
-  const scores = (...values: number[]) => Float32Array.from(values);
-
-  it('ends at or after its start', () => {
-    expect(bestSpan(scores(0, 0, 9), scores(9, 0, 1), [0, 0, 0], 64)).toMatchObject({ first: 2, last: 2 });
-  });
-
-  it('crosses into the next sentence but no further', () => {
-    const [starts, ends] = [scores(5, 0, 0), scores(0, 4, 9)];
-    expect(bestSpan(starts, ends, [0, 1, 1], 64)).toMatchObject({ first: 0, last: 2 });
-    expect(bestSpan(starts, ends, [0, 1, 2], 64)).toMatchObject({ first: 0, last: 1 });
-  });
-
-  it('is no longer than the limit', () => {
-    expect(bestSpan(scores(5, 0, 0), scores(0, 1, 9), [0, 0, 0], 2)).toMatchObject({ first: 1, last: 2 });
-  });
-});
-
-describe('the end of a clause', () => {
-  // Tokens of one character each.
-  const read = () => ({ text: 'a b, c.', bytes: [1, 1, 1, 1, 1, 1, 1] });
-  const ends = (...values: number[]) => Float32Array.from(values);
-  const owner = [0, 0, 0, 0, 0, 0, 0];
-
-  it('wins a tie', () => {
-    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 0, 4.8, 0, 0, 4.6, 0), owner, read)).toBe(5);
-  });
-
-  it('loses when its score is lower', () => {
-    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 0, 4.8, 0, 0, 4, 0), owner, read)).toBe(2);
-    expect(clauseEnd({ first: 0, last: 0, score: 0 }, ends(5, 4.9, 4, 0, 0, 4, 0), owner, read)).toBe(0);
-  });
-});
+import { codePoints, wholeWords } from '../../workers/answer/span.ts';
 
 describe('code points of tokens', () => {
   it('follows bytes through wide characters', () => {
@@ -45,4 +11,15 @@ describe('code points of tokens', () => {
     // 語 in three tokens of a byte each.
     expect(codePoints('a語z', [1, 1, 1, 1, 1], 2, 3)).toEqual({ start: 1, end: 2 });
   });
+});
+
+it.each([
+  ['The pass is 71432.', 12, 15, '71432'],
+  ['Ask Miss Abernathy first.', 4, 14, 'Miss Abernathy'],
+  ['It was 14:05 then.', 7, 9, '14'],
+  ['林秀兰去送他。', 0, 3, '林秀兰'],
+  ['café 🚢 Ängström', 7, 9, 'Ängström'],
+])('widens a span of %j to whole words', (text, start, end, whole) => {
+  const span = wholeWords({ sentence: 0, start, end }, text);
+  expect([...text].slice(span.start, span.end).join('')).toBe(whole);
 });

@@ -1,6 +1,7 @@
+import { readAnswer, type TokenScores, type TokenSpan } from '../../shared/answer.ts';
 import type { Answer, AnswerSpan } from '../../shared/attention.ts';
 import type { Graph } from '../attention/embedded/graph.ts';
-import { layOutToAnswer } from '../attention/embedded/layout.ts';
+import { type Layout, layOutToAnswer } from '../attention/embedded/layout.ts';
 import type { Manifest } from '../attention/embedded/manifest.ts';
 import type { ReaderTokenizer } from '../attention/embedded/tokenizer.ts';
 
@@ -10,93 +11,52 @@ interface AnswerParts {
   manifest: Manifest;
 }
 
-/** Tokens `first` … `last` of the evidence, both included. */
-export interface TokenSpan {
-  first: number;
-  last: number;
-  score: number;
-}
+const notFound = (confidence: number, relevance: number[]): Answer => ({
+  found: false,
+  text: '',
+  confidence,
+  spans: [],
+  relevance,
+});
 
-const nothing = (confidence: number): Answer => ({ found: false, text: '', confidence, spans: [] });
-
-/** The best span of the evidence, or "not found" where position 0, the mark before the text, outweighs every span. */
+/** The best span of the evidence, or "not found" where the confidence is below the threshold. */
 export async function answerSpan(
-  parts: AnswerParts,
+  { graph, tokenizer, manifest }: AnswerParts,
   question: number[],
   evidence: string[],
 ): Promise<Answer> {
-  const { graph, tokenizer, manifest } = parts;
   const ids = evidence.map((sentence) => tokenizer.encode(sentence));
-  const { lengths, first, ...window } = layOutToAnswer(ids, question, manifest);
-  if (lengths.every((length) => length === 0)) return nothing(0);
-  const { start_logits: starts, end_logits: ends } = await graph(window.ids, window.rows);
-  if (!starts || !ends) throw new Error('the answer graph has no outputs "start_logits" and "end_logits"');
+  const layout = layOutToAnswer(ids, question, manifest);
+  const { lengths } = layout;
   const owner = lengths.flatMap((length, sentence) => new Array<number>(length).fill(sentence));
-  // A causal state can't know that its token is the last one: the end is scored on the token behind it.
-  const endsBehind = ends.subarray(first + 1);
-  const best = bestSpan(starts.subarray(first), endsBehind, owner, manifest.answer.max_tokens);
-  const margin = best.score - (starts[0]! + ends[0]!);
-  const { bias, temperature, threshold } = manifest.answer;
-  const confidence = 1 / (1 + Math.exp((bias - margin) / temperature));
-  if (confidence < threshold) return nothing(confidence);
+  if (owner.length === 0) return notFound(0, evidence.map(() => 0));
+  const logits = await graph(layout.ids);
+  const scores = {
+    start: scoresOf(logits, 'start_logits', layout),
+    end: scoresOf(logits, 'end_logits', layout),
+    evidence: scoresOf(logits, 'evidence_logits', layout),
+  };
+  const { span, confidence, relevance } = readAnswer(scores, owner, evidence.length, manifest.answer);
+  if (confidence < manifest.answer.threshold) return notFound(confidence, relevance);
   const read = (sentence: number) => ({
     text: evidence[sentence]!,
     bytes: ids[sentence]!.map((id) => tokenizer.byteLength(id)),
   });
-  const whole = { ...best, last: clauseEnd(best, endsBehind, owner, read) };
-  const located = locate(whole, owner, lengths, read);
-  const spans = located.map((span) => wholeWords(span, evidence[span.sentence]!));
+  const spans = locate(span, owner, lengths, read).map((part) => wholeWords(part, evidence[part.sentence]!));
   const text = spans.map(({ sentence, start, end }) => slice(evidence[sentence]!, start, end)).join('');
-  return text ? { found: true, text, confidence, spans } : nothing(0);
+  return text ? { found: true, text, confidence, spans, relevance } : notFound(0, relevance);
 }
 
-/** The span with the largest start + end score, at most `limit` tokens, within one sentence or two neighbours. */
-export function bestSpan(
-  starts: Float32Array,
-  ends: Float32Array,
-  owner: number[],
-  limit: number,
-): TokenSpan {
-  let best: TokenSpan = { first: 0, last: 0, score: Number.NEGATIVE_INFINITY };
-  for (let first = 0; first < owner.length; first++) {
-    const stop = Math.min(owner.length, first + limit);
-    for (let last = first; last < stop && owner[last]! - owner[first]! <= 1; last++) {
-      const score = starts[first]! + ends[last]!;
-      if (score > best.score) best = { first, last, score };
-    }
-  }
-  return best;
-}
-
-/** Scores that differ by less are as good as the same: on articles kept out of training, 0.5 costs no F1 and 1 does. */
-const TIE = 0.5;
-const CLOSES = /^(?:[.,;:!?…)\]。，、；：！？]|\s*$)/u;
-
-/**
- * The last token of the span. Where the end is nearly a tie between words of a list ("eat", "eat a sandwich", "eat a sandwich and sit in
- * the park"), the longest that reaches the end of its clause is the one that leaves nothing out.
- */
-export function clauseEnd(
-  { last }: TokenSpan,
-  ends: Float32Array,
-  owner: number[],
-  read: (sentence: number) => { text: string; bytes: number[] },
-): number {
-  const sentence = owner[last]!;
-  const begin = owner.indexOf(sentence);
-  const { text, bytes } = read(sentence);
-  let chosen = last;
-  for (let at = last + 1; owner[at] === sentence; at++) {
-    if (ends[at]! < ends[last]! - TIE) continue;
-    const { end } = codePoints(text, bytes, 0, at - begin + 1);
-    if (CLOSES.test([...text].slice(end).join(''))) chosen = at;
-  }
-  return chosen;
+/** Position 0 of the graph's input stands for "not answered here". */
+function scoresOf(logits: Record<string, Float32Array>, name: string, { first }: Layout): TokenScores {
+  const scores = logits[name];
+  if (!scores) throw new Error(`the answer graph has no output "${name}"`);
+  return { tokens: scores.subarray(first), none: scores[0]! };
 }
 
 /**
- * The span widened to whole words. A causal model can't know at a token that the word goes on behind it, so long numbers and names lose
- * their ends. Scripts without spaces between words are left as they are.
+ * The span widened to whole words: a token may be a part of a long number or name. Scripts without spaces between words are left as they
+ * are.
  */
 export function wholeWords(span: AnswerSpan, text: string): AnswerSpan {
   const characters = [...text];

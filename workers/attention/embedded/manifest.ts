@@ -1,3 +1,4 @@
+import type { AnswerSettings } from '../../../shared/answer.ts';
 import type { ScanSettings } from '../../../shared/attention.ts';
 
 /** What the reader's files say of themselves (reader/assets/manifest.json, written by the exporter). */
@@ -5,20 +6,15 @@ export interface Manifest {
   model: string;
   /** Ids of the marks of the layouts (see layout.ts). */
   tokens: { bos: number; question: number; context: number; answer: number };
-  /** Longest input of the graphs, marks and question included. */
+  /** Longest input of the scan graph, marks and question included. */
   max_window_tokens: number;
   max_question_tokens: number;
-  /** The graphs take a multiple of this many tokens. */
+  /** The scan graph takes a multiple of this many tokens. */
   block_tokens: number;
   settings: ScanSettings;
-  answer: {
-    /** Longest answer. */
-    max_tokens: number;
-    /** Confidence is logistic((margin - bias) / temperature), margin the best span's score less that of "not answered". */
-    bias: number;
-    temperature: number;
-    /** Answers below this probability count as not found. */
-    threshold: number;
+  answer: AnswerSettings & {
+    /** Longest input of the answer graph, marks and question included. */
+    max_window_tokens: number;
   };
   /** SHA-256 of each file, hexadecimal. */
   sha256: Record<string, string>;
