@@ -1,7 +1,12 @@
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { readerFrom } from '../../reader/node.ts';
+import { needleGrid, repeatCells } from './cells.ts';
+import { essaySentences } from './needles.ts';
+import { testedReader } from './reader.ts';
+import { longDocuments, oneText } from './recall.ts';
 import { development, type LongRow, type QaRow, rowsOf } from './rows.ts';
-import { longDocuments, oneText, oneWindow, unanswerable } from './suites.ts';
+import { unanswerable } from './unanswerable.ts';
+import { oneWindow } from './window.ts';
 
 const DEVELOPMENT: [suite: string, file: string, questions: number][] = [
   ['window', 'squad_v1.1.dev', 400],
@@ -13,9 +18,15 @@ const DEVELOPMENT: [suite: string, file: string, questions: number][] = [
   ['text', 'squad_v1.1.dev', 50],
 ];
 
+/** Cells of the needle grid. */
+const CELLS = 100;
+
 /**
- * What the embedded reader finds and answers, int8 on the same runtime as the Worker's, BM25 beside it. `--data FILE` takes question rows
- * or long documents of your own (JSON lines, .xz or not): see rows.ts.
+ * What the embedded reader finds and answers, int8 on the same runtime as the Worker's, BM25 beside it.
+ *
+ * `--data FILE` takes question rows or long documents of your own (JSON lines, .xz or not): see rows.ts. `--suite needles --tokens N` hides
+ * sentences in essays. `--sentences FILE` writes the essays' sentences down for another program to hide needles in, and `--cells FILE` runs
+ * a sample of that program's cells again: reader/training/needles.py.
  */
 export async function main(argv: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -25,18 +36,25 @@ export async function main(argv: string[]): Promise<void> {
       data: { type: 'string' },
       suite: { type: 'string', default: 'window,unanswerable,long' },
       questions: { type: 'string' },
+      tokens: { type: 'string', default: '20000' },
+      cells: { type: 'string' },
+      sentences: { type: 'string' },
     },
   });
-  const { reader, manifest } = await readerFrom(values.model);
-  console.log(`${manifest.model}, lexical weight ${manifest.settings.lexical_weight}`);
+  if (values.sentences) return writeSentences(values.sentences);
+  const tested = await testedReader(values.model);
+  const { reader, model, threshold } = tested;
+  const { settings } = await reader.describe();
+  console.log(`${model}, lexical weight ${settings.lexical_weight}, threshold ${threshold}`);
+  if (values.cells) return repeatCells(tested, values.cells);
   const wanted = values.suite.split(',');
   const run = async (suite: string, path: string, questions: number) => {
     const most = Number(values.questions ?? questions);
     if (suite === 'long') return longDocuments(reader, rowsOf<LongRow>(path), most);
     const rows = rowsOf<QaRow>(path);
-    if (suite === 'window') return oneWindow(reader, rows, most);
+    if (suite === 'window') return oneWindow(tested, rows, most);
     if (suite === 'text') return oneText(reader, rows, most);
-    return unanswerable(reader, rows, most);
+    return unanswerable(tested, rows, most);
   };
   if (values.data) {
     const [row] = rowsOf(values.data);
@@ -50,4 +68,13 @@ export async function main(argv: string[]): Promise<void> {
     console.log(path ? `\n${file}` : `skipped: ../shared/data/dev/${file}.jsonl.xz is not on this machine`);
     if (path) await run(suite, path, questions);
   }
+  if (wanted.includes('needles'))
+    await needleGrid(tested, Number(values.tokens), Number(values.questions ?? CELLS));
+}
+
+function writeSentences(path: string): void {
+  const sentences = essaySentences();
+  if (!sentences) return;
+  writeFileSync(path, `${sentences.map((text) => JSON.stringify(text)).join('\n')}\n`);
+  console.log(`${sentences.length} sentences`);
 }

@@ -14,6 +14,18 @@ export const f1 = (given: string, right: string[]): number =>
 export const exactly = (given: string, right: string[]): boolean =>
   right.some((one) => wordsOf(one).join(' ') === wordsOf(given).join(' '));
 
+/** Words around the right answer that still count as giving it. */
+const SPARE = 12;
+
+/** Whether it gives one of the answers word for word, and not much more. */
+export const says = (given: string, right: string[]): boolean => {
+  const words = wordsOf(given);
+  return right.map(wordsOf).some((one) => {
+    if (words.length > one.length + SPARE) return false;
+    return words.some((_, at) => one.every((word, i) => words[at + i] === word));
+  });
+};
+
 function overlap(a: string[], b: string[]): number {
   const left = [...b];
   let shared = 0;
@@ -35,3 +47,5 @@ export function auroc(positive: number[], negative: number[]): number {
 
 export const mean = (values: (number | boolean)[]): number =>
   values.reduce<number>((sum, value) => sum + Number(value), 0) / Math.max(1, values.length);
+
+export const percent = (share: number): string => share.toFixed(3);

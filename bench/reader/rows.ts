@@ -65,3 +65,7 @@ export function touched(sentences: Piece[], spans: [number, number][]): number[]
     return spans.some(([from, to]) => from < end && to > start) ? [i] : [];
   });
 }
+
+/** Place of the sentence in which the answer stands. */
+export const goldOf = (sentences: Piece[], { answer_start }: QaRow): number[] =>
+  answer_start === null ? [] : touched(sentences, [[answer_start, answer_start + 1]]);

@@ -1,0 +1,108 @@
+import type { AttentionBackend } from '../../shared/attention.ts';
+import type { ScanMode } from '../../shared/scan/index.ts';
+import type { TokenizedSentence } from '../../shared/sentence.ts';
+import { mean, percent } from './judge.ts';
+import { goldOf, type LongRow, type Piece, type QaRow, sentencesOf, spread, touched } from './rows.ts';
+import { byWords, closed, counted, scanned, within } from './scan.ts';
+
+const MODES: ScanMode[] = ['sequential', 'tournament'];
+/** Tokens of evidence that long texts are judged by. */
+const BUDGET = 300;
+
+/** All passages as one text: is the sentence that answers within the evidence? */
+export async function oneText(backend: AttentionBackend, rows: QaRow[], questions: number): Promise<void> {
+  const contexts = [...new Set(rows.map((row) => row.context))];
+  const sentences: Piece[] = [];
+  const first = new Map<string, { at: number; own: Piece[] }>();
+  for (const context of contexts) {
+    const own = closed(sentencesOf(context));
+    first.set(context, { at: sentences.length, own });
+    sentences.push(...own);
+  }
+  const text = await counted(backend, sentences);
+  const asked = spread(
+    rows.filter((row) => row.answer_start !== null && row.answers.length > 0),
+    questions,
+  ).map((row) => {
+    const { at, own } = first.get(row.context)!;
+    return { question: row.question, gold: goldOf(own, row).map((g) => at + g) };
+  });
+  const tokens = text.reduce((sum, s) => sum + s.tokens, 0);
+  await recall(
+    backend,
+    `one text of ${tokens} tokens`,
+    asked.map((one) => ({ ...one, text })),
+  );
+}
+
+/** Long documents: how much of the evidence is kept? */
+export async function longDocuments(
+  backend: AttentionBackend,
+  rows: LongRow[],
+  questions: number,
+): Promise<void> {
+  const asked = rows.flatMap((row) => {
+    const sentences = sentencesOf(row.document);
+    return row.questions.map((q) => ({
+      question: q.short_question ?? q.question,
+      sentences,
+      gold: touched(sentences, q.evidence ?? verbatim(row.document, q.answers)),
+    }));
+  });
+  const chosen = spread(
+    asked.filter((one) => one.gold.length > 0),
+    questions,
+  );
+  const known = new Map<Piece[], TokenizedSentence[]>();
+  for (const { sentences } of chosen) {
+    if (!known.has(sentences)) known.set(sentences, await counted(backend, sentences));
+  }
+  await recall(
+    backend,
+    'long documents',
+    chosen.map(({ question, gold, sentences }) => ({ question, gold, text: known.get(sentences)! })),
+  );
+}
+
+/** Where the answers stand word for word. */
+function verbatim(document: string, answers: string[]): [number, number][] {
+  return answers.flatMap((answer): [number, number][] => {
+    const pattern = answer.trim().split(/\s+/).map(escaped).join('\\s+');
+    const found = pattern === '' ? null : new RegExp(pattern).exec(document);
+    if (!found) return [];
+    const start = [...document.slice(0, found.index)].length;
+    return [[start, start + [...found[0]].length]];
+  });
+}
+
+const escaped = (word: string): string => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+async function recall(
+  backend: AttentionBackend,
+  name: string,
+  asked: { question: string; gold: number[]; text: TokenizedSentence[] }[],
+): Promise<void> {
+  const { settings } = await backend.describe();
+  const judged = { ...settings, cache_tokens: BUDGET };
+  console.log(`${name}, ${asked.length} questions, ${BUDGET} tokens of evidence:`);
+  const ways: [string, (one: (typeof asked)[number]) => Promise<number[]>][] = [
+    ['BM25', async ({ question, text }) => within(byWords(question, text), text, BUDGET)],
+    ...MODES.map((mode): (typeof ways)[number] => [
+      mode,
+      ({ question, text }) => scanned(backend, judged, mode, question, text),
+    ]),
+  ];
+  for (const [way, keep] of ways) {
+    const hits: boolean[] = [];
+    const shares: number[] = [];
+    for (const one of asked) {
+      const kept = new Set(await keep(one));
+      const size = (places: number[]) => places.reduce((sum, at) => sum + one.text[at]!.tokens, 0);
+      hits.push(one.gold.some((at) => kept.has(at)));
+      shares.push(size(one.gold.filter((at) => kept.has(at))) / Math.min(BUDGET, size(one.gold)));
+    }
+    console.log(
+      `  ${way.padEnd(12)} a sentence of the evidence kept ${percent(mean(hits))}  share of the evidence ${percent(mean(shares))}`,
+    );
+  }
+}
