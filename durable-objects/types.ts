@@ -83,6 +83,8 @@ export interface RunState {
   round_bytes: number;
   /** What this round has left for the next one so far. */
   survivors: Size;
+  /** Once answered, where the answerer tells it: the probability of each cached sentence to be the one that answers. */
+  relevance?: number[];
 }
 
 export type EventType =

@@ -49,10 +49,11 @@ export const overlap: Reader = {
     const asked = new Set(words(question).filter((w) => w.length > 3));
     const scores = evidence.map((s) => words(s).filter((w) => asked.has(w)).length);
     const best = scores.indexOf(Math.max(...scores));
-    if (best < 0 || scores[best]! < 2) return { found: false, text: '', confidence: 0, spans: [] };
+    const relevance = scores.map((score) => score / scores.reduce((sum, s) => sum + s, 1));
+    if (best < 0 || scores[best]! < 2) return { found: false, text: '', confidence: 0, spans: [], relevance };
     const text = evidence[best]!.trimEnd();
     const spans = [{ sentence: best, start: 0, end: Array.from(text).length }];
-    return { found: true, text, confidence: scores[best]! / asked.size, spans };
+    return { found: true, text, confidence: scores[best]! / asked.size, spans, relevance };
   },
 };
 

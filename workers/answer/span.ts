@@ -29,7 +29,7 @@ export async function answerSpan(
   const layout = layOutToAnswer(ids, question, manifest);
   const { lengths } = layout;
   const owner = lengths.flatMap((length, sentence) => new Array<number>(length).fill(sentence));
-  if (owner.length === 0) return notFound(0, evidence.map(() => 0));
+  if (owner.length === 0) return notFound(0, new Array<number>(evidence.length).fill(0));
   const logits = await graph(layout.ids);
   const scores = {
     start: scoresOf(logits, 'start_logits', layout),

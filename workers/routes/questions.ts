@@ -7,7 +7,7 @@ import { readJson } from '../middleware/json.ts';
 import { notFound, Problem } from '../middleware/problem.ts';
 import { withSession } from '../middleware/session.ts';
 import { follow } from '../scan/follow.ts';
-import { asEvidence } from '../scan/ledger.ts';
+import { evidenceOf } from '../scan/ledger.ts';
 import type { Run } from '../scan/run.ts';
 import { eventStream } from './event-stream.ts';
 
@@ -86,7 +86,7 @@ function view({ id, question, mode, status, created, input, state, result }: Que
     round: state?.scan.round ?? 0,
     result: status === 'completed' ? result : null,
     problem: status === 'failed' ? result : null,
-    evidence: settled ? (state?.scan.cache ?? []).map(asEvidence) : [],
+    evidence: settled && state ? evidenceOf(state) : [],
   };
 }
 

@@ -89,6 +89,11 @@ export class Ledger {
     await this.commit();
   }
 
+  /** What the answerer makes of the cache. */
+  weighed(relevance: number[]): void {
+    this.state = { ...this.state, relevance };
+  }
+
   /** Writes down all that is not yet. */
   async commit(more: NewEvent[] = [], end?: Commit['end']): Promise<void> {
     const events = [...this.progress(), ...more];
@@ -128,14 +133,16 @@ export class Ledger {
     };
     // In a tournament the cache is one window's winners, not yet evidence: that is known at the end of the last round.
     if (scan.mode === 'tournament' || this.kept + this.evicted === 0) return [scored];
-    return [scored, { type: 'evidence.updated', data: { evidence: scan.cache.map(asEvidence) } }];
+    return [scored, { type: 'evidence.updated', data: { evidence: evidenceOf(this.state) } }];
   }
 }
 
-/** A sentence of the cache as clients see it. */
-export const asEvidence = ({ document, start, end, text }: RunState['scan']['cache'][number]) => ({
-  document,
-  start,
-  end,
-  exact: text,
-});
+/** The cache as clients see it, in the order of the documents; once answered, with the relevance of each sentence. */
+export const evidenceOf = ({ scan, relevance }: RunState) =>
+  scan.cache.map(({ document, start, end, text }, i) => ({
+    document,
+    start,
+    end,
+    exact: text,
+    ...(relevance && { relevance: relevance[i] }),
+  }));

@@ -13,7 +13,7 @@ import { logError } from '../middleware/errors.ts';
 import { cite } from './cite.ts';
 import { BackendFailed, guarded, ModelChanged, problemOf, warmingOf } from './failure.ts';
 import { RoundInput } from './input.ts';
-import { asEvidence, LeaseLost, Ledger } from './ledger.ts';
+import { evidenceOf, LeaseLost, Ledger } from './ledger.ts';
 
 /** One driver's turn, under the platform's 5 minutes of CPU a request; the queue takes the run on. */
 export const TURN_MS = 240_000;
@@ -92,10 +92,11 @@ async function drive(run: Run, claim: Claimed): Promise<RunOutcome> {
     const description = await backend.describe();
     ledger = await begin(run, claim, description);
     await scan(run, claim.question.question, backend, ledger, description.windows_at_once ?? 1);
-    const result = await answer(run, claim, backend, ledger.state);
+    const { result, relevance } = await answer(run, claim, backend, ledger.state);
+    if (relevance) ledger.weighed(relevance);
     await ledger.commit(
       [
-        { type: 'evidence.updated', data: { evidence: ledger.state.scan.cache.map(asEvidence) } },
+        { type: 'evidence.updated', data: { evidence: evidenceOf(ledger.state) } },
         { type: 'answer.completed', data: { question: run.question, ...result } },
       ],
       { status: 'completed', result },
@@ -241,11 +242,11 @@ async function answer(
   { question }: Claimed,
   answerer: Answerer,
   { scan, read }: RunState,
-): Promise<AskResult> {
+): Promise<{ result: AskResult; relevance: number[] | undefined }> {
   const evidence = scan.cache;
   const texts = evidence.map((s) => s.text);
   let shown = 0;
-  const { found, text, confidence, spans } = await answerer.answer({
+  const { found, text, confidence, spans, relevance } = await answerer.answer({
     question: question.question,
     evidence: texts,
     signal: run.signal,
@@ -255,7 +256,7 @@ async function answer(
       shown += delta.length;
     },
   });
-  return {
+  const result = {
     answer: text,
     found,
     confidence,
@@ -263,4 +264,5 @@ async function answer(
     read: { windows: scan.windows, ...read },
     seconds: (Date.now() - question.created) / 1000,
   };
+  return { result, relevance };
 }
