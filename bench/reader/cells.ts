@@ -54,7 +54,7 @@ export async function repeatCells(tested: Tested, path: string): Promise<void> {
     same.answer.push(answer === cell.answer);
     const place = `${cell.set} ${cell.needle}.${cell.question} at ${Math.round(cell.depth * 100)}%`;
     const said =
-      answer === cell.answer ? answer : `${JSON.stringify(answer)} for ${JSON.stringify(cell.answer)}`;
+      JSON.stringify(answer) + (answer === cell.answer ? '' : ` there ${JSON.stringify(cell.answer)}`);
     console.log(
       `  ${place.padEnd(34)} ${cell.tokens} ${cell.mode.padEnd(10)} kept ${kept}/${cell.kept} right ${answered}/${cell.answered} ${said}`,
     );
