@@ -6,6 +6,7 @@ const benchmarks: Record<string, () => Promise<{ main(argv: string[]): Promise<v
   speed: async () => ({ main: (await import('./scan-speed.ts')).scanSpeed }),
   parity: async () => ({ main: (await import('./reader-parity.ts')).readerParity }),
   endpoint: () => import('./gpu/parity.ts'),
+  heap: async () => ({ main: (await import('./reader-heap.ts')).readerHeap }),
   reader: () => import('./reader/index.ts'),
   memory: () => import('./memory.ts'),
   edge: () => import('./edge.ts'),
