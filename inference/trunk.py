@@ -46,6 +46,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, eight: tuple[Tensor, 
     return out if bias is None else out + bias
 
 
+@torch.library.custom_op("sluice::add_product", mutates_args={"total"})
+def add_product(total: Tensor, x: Tensor, weight: Tensor) -> None:
+    """total += x Wᵀ where it lies, in the matmul itself: a compiler alone would write the product and read it again."""
+    total.view(-1, total.shape[-1]).addmm_(x.flatten(0, -2), weight.t())
+
+
 def signed(sin: Tensor) -> Tensor:
     """The first half negated, for `half_turn`."""
     a, b = sin.chunk(2, -1)
@@ -85,9 +91,17 @@ class FusedLayer(nn.Module):
         a = F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=mask is None, scale=self.scaling, enable_gqa=self.heads != self.kv
         )
-        hidden = hidden + F.linear(a.transpose(1, 2).flatten(2), *self.out)
+        hidden = self.add(hidden, a.transpose(1, 2).flatten(2), *self.out)
         gate, up = linear(self.norm2(hidden), *self.gate_up, self.eight[0]).chunk(2, -1)
+        if self.eight[1] is None:
+            return self.add(hidden, self.act(gate) * up, *self.down)
         return hidden + linear(self.act(gate) * up, *self.down, self.eight[1])
+
+    @staticmethod
+    def add(hidden: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The residual; `hidden` is written over."""
+        add_product(hidden, x, weight)
+        return hidden if bias is None else hidden + bias
 
 
 class StockLayer(nn.Module):
