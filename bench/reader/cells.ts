@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { ScanMode } from '../../shared/scan/index.ts';
 import type { TokenizedSentence } from '../../shared/sentence.ts';
 import { mean, percent, says } from './judge.ts';
@@ -12,7 +11,9 @@ interface Outcome {
   kept: boolean;
   /** The answer says it, whatever the confidence. */
   answered: boolean;
-  answer: string | null;
+  answer: string;
+  /** The product would not give it: its confidence is below the threshold. */
+  refused: boolean;
 }
 
 const MODES: ScanMode[] = ['sequential', 'tournament'];
@@ -23,7 +24,7 @@ export async function needleGrid(tested: Tested, tokens: number, count: number):
   if (!essays) return;
   for (const mode of MODES) {
     const cells = spread(grid(tokens, mode), count);
-    const outcomes: (Outcome & { set: string; refused: boolean })[] = [];
+    const outcomes: (Outcome & { set: string })[] = [];
     for await (const [cell, outcome] of run(tested, essays, cells))
       outcomes.push({ ...outcome, set: cell.set });
     console.log(`needles, about ${tokens} tokens, ${mode}:`);
@@ -41,35 +42,11 @@ export async function needleGrid(tested: Tested, tokens: number, count: number):
   }
 }
 
-/** Cells that another program ran (JSON lines, with its outcome), run again here: is the outcome the same? */
-export async function repeatCells(tested: Tested, path: string): Promise<void> {
-  const essays = essaySentences();
-  if (!essays) return;
-  const lines = readFileSync(path, 'utf8').trim().split('\n');
-  const cells = lines.map((line) => JSON.parse(line) as Cell & Outcome);
-  const same: Record<'kept' | 'answered' | 'answer', boolean[]> = { kept: [], answered: [], answer: [] };
-  for await (const [cell, { kept, answered, answer }] of run(tested, essays, cells)) {
-    same.kept.push(kept === cell.kept);
-    same.answered.push(answered === cell.answered);
-    same.answer.push(answer === cell.answer);
-    const place = `${cell.set} ${cell.needle}.${cell.question} at ${Math.round(cell.depth * 100)}%`;
-    const said =
-      JSON.stringify(answer) + (answer === cell.answer ? '' : ` there ${JSON.stringify(cell.answer)}`);
-    console.log(
-      `  ${place.padEnd(34)} ${cell.tokens} ${cell.mode.padEnd(10)} kept ${kept}/${cell.kept} right ${answered}/${cell.answered} ${said}`,
-    );
-  }
-  const agreement = Object.entries(same).map(
-    ([name, of]) => `${name} ${of.filter(Boolean).length}/${of.length}`,
-  );
-  console.log(`the same here as there: ${agreement.join(', ')}`);
-}
-
-async function* run<T extends Cell>(
+async function* run(
   { reader, threshold }: Tested,
   essays: string[],
-  cells: T[],
-): AsyncGenerator<[T, Outcome & { refused: boolean }]> {
+  cells: Cell[],
+): AsyncGenerator<[Cell, Outcome]> {
   const { settings } = await reader.describe();
   const known = new Map(
     (
