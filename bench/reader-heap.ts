@@ -26,12 +26,10 @@ export async function readerHeap(argv: string[]): Promise<void> {
   for (const tokens of lengthsUpTo(manifest.max_window_tokens))
     await scan(ids(tokens), rows(tokens, manifest));
   tell(`windows of up to ${manifest.max_window_tokens} tokens`);
-  const answer = await loadGraph(runtime, file('answer.onnx'), manifest.block_tokens);
+  const answer = await loadGraph(runtime, file('answer.onnx'));
   tell('answer.onnx loaded');
-  // The question stands before and behind the evidence.
-  const most = manifest.settings.cache_tokens + 2 * manifest.max_question_tokens + 5;
-  for (const tokens of lengthsUpTo(most)) await answer(ids(tokens), rows(tokens, manifest));
-  tell(`evidence of up to ${manifest.settings.cache_tokens} tokens`);
+  for (const tokens of lengthsUpTo(manifest.answer.max_window_tokens)) await answer(ids(tokens));
+  tell(`evidence of up to ${manifest.answer.max_window_tokens} tokens`);
 }
 
 /** The memory that the runtime makes for itself, its first from now on. */

@@ -19,7 +19,7 @@ export async function readerFrom(source: string | Map<string, Uint8Array>) {
   const manifest = JSON.parse(read('manifest.json').toString()) as Manifest;
   const tokenizer = new ReaderTokenizer(JSON.parse(read('tokenizer.json').toString()));
   const scan = await loadGraph(runtime, new Uint8Array(read('scan.onnx')), manifest.block_tokens);
-  const answer = await loadGraph(runtime, new Uint8Array(read('answer.onnx')), manifest.block_tokens);
+  const answer = await loadGraph(runtime, new Uint8Array(read('answer.onnx')));
   const reader = createReader({
     manifest: async () => manifest,
     tokenizer: async () => tokenizer,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { ScanMode } from '../../shared/scan/index.ts';
 import type { TokenizedSentence } from '../../shared/sentence.ts';
 import { mean, percent, says } from './judge.ts';
@@ -42,11 +43,35 @@ export async function needleGrid(tested: Tested, tokens: number, count: number):
   }
 }
 
-async function* run(
+/** Cells that another program ran (JSON lines, with its outcome), run again here: is the outcome the same? */
+export async function repeatCells(tested: Tested, path: string): Promise<void> {
+  const essays = essaySentences();
+  if (!essays) return;
+  const lines = readFileSync(path, 'utf8').trim().split('\n');
+  const cells = lines.map((line) => JSON.parse(line) as Cell & Outcome);
+  const same: Record<'kept' | 'answered' | 'answer', boolean[]> = { kept: [], answered: [], answer: [] };
+  for await (const [cell, { kept, answered, answer }] of run(tested, essays, cells)) {
+    same.kept.push(kept === cell.kept);
+    same.answered.push(answered === cell.answered);
+    same.answer.push(answer === cell.answer);
+    const place = `${cell.set} ${cell.needle}.${cell.question} at ${Math.round(cell.depth * 100)}%`;
+    const said =
+      JSON.stringify(answer) + (answer === cell.answer ? '' : ` there ${JSON.stringify(cell.answer)}`);
+    console.log(
+      `  ${place.padEnd(34)} ${cell.tokens} ${cell.mode.padEnd(10)} kept ${kept}/${cell.kept} right ${answered}/${cell.answered} ${said}`,
+    );
+  }
+  const agreement = Object.entries(same).map(
+    ([name, of]) => `${name} ${of.filter(Boolean).length}/${of.length}`,
+  );
+  console.log(`the same here as there: ${agreement.join(', ')}`);
+}
+
+async function* run<T extends Cell>(
   { reader, threshold }: Tested,
   essays: string[],
-  cells: Cell[],
-): AsyncGenerator<[Cell, Outcome]> {
+  cells: T[],
+): AsyncGenerator<[T, Outcome]> {
   const { settings } = await reader.describe();
   const known = new Map(
     (

@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { needleGrid } from './cells.ts';
+import { needleGrid, repeatCells } from './cells.ts';
+import { essaySentences } from './needles.ts';
 import { testedReader } from './reader.ts';
 import { longDocuments, oneText } from './recall.ts';
 import { development, type LongRow, type QaRow, rowsOf } from './rows.ts';
@@ -23,7 +25,8 @@ const CELLS = 100;
  * What the embedded reader finds and answers, int8 on the same runtime as the Worker's, BM25 beside it.
  *
  * `--data FILE` takes question rows or long documents of your own (JSON lines, .xz or not): see rows.ts. `--suite needles --tokens N` hides
- * sentences in essays.
+ * sentences in essays. `--sentences FILE` writes the essays' sentences down for another program to hide needles in, and `--cells FILE` runs
+ * a sample of that program's cells again: reader/training/needles.py.
  */
 export async function main(argv: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -34,12 +37,16 @@ export async function main(argv: string[]): Promise<void> {
       suite: { type: 'string', default: 'window,unanswerable,long' },
       questions: { type: 'string' },
       tokens: { type: 'string', default: '20000' },
+      cells: { type: 'string' },
+      sentences: { type: 'string' },
     },
   });
+  if (values.sentences) return writeSentences(values.sentences);
   const tested = await testedReader(values.model);
   const { reader, model, threshold } = tested;
   const { settings } = await reader.describe();
   console.log(`${model}, lexical weight ${settings.lexical_weight}, threshold ${threshold}`);
+  if (values.cells) return repeatCells(tested, values.cells);
   const wanted = values.suite.split(',');
   const run = async (suite: string, path: string, questions: number) => {
     const most = Number(values.questions ?? questions);
@@ -63,4 +70,11 @@ export async function main(argv: string[]): Promise<void> {
   }
   if (wanted.includes('needles'))
     await needleGrid(tested, Number(values.tokens), Number(values.questions ?? CELLS));
+}
+
+function writeSentences(path: string): void {
+  const sentences = essaySentences();
+  if (!sentences) return;
+  writeFileSync(path, `${sentences.map((text) => JSON.stringify(text)).join('\n')}\n`);
+  console.log(`${sentences.length} sentences`);
 }

@@ -31,7 +31,7 @@ export interface Cell {
   mode: ScanMode;
 }
 
-const DEPTHS = 11;
+export const DEPTHS = 11;
 /** Chains are not sought in longer texts. */
 const CHAINED_TOKENS = 100_000;
 
@@ -57,7 +57,7 @@ export function grid(tokens: number, mode: ScanMode): Cell[] {
   ];
 }
 
-interface Hidden {
+export interface Hidden {
   question: string;
   answers: string[];
   /** The sentences of the whole text. */

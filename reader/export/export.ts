@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Manifest } from '../../workers/attention/embedded/manifest.ts';
 import { BLOCK } from './attention.ts';
 import { answerGraph, scanGraph } from './graphs.ts';
-import { type ReaderModel, readModel } from './model.ts';
+import { type ReaderModel, readModel, WEIGHTS } from './model.ts';
 
 export interface ExportOptions {
   /** Keep float32 weights; int8 otherwise. */
@@ -14,8 +14,8 @@ export interface ExportOptions {
 }
 
 /**
- * The embedded reader's files by name, from a folder with model.safetensors, config.json and tokenizer.json. The same folder gives the
- * same bytes.
+ * The embedded reader's files by name, from a folder with model.safetensors (to scan), answer.safetensors, config.json and
+ * tokenizer.json. The same folder gives the same bytes.
  */
 export function exportReader(folder: string, options: ExportOptions = {}): Map<string, Uint8Array> {
   const model = readModel(folder);
@@ -28,7 +28,7 @@ export function exportReader(folder: string, options: ExportOptions = {}): Map<s
   const sha256: Record<string, string> = {};
   for (const [name, bytes] of files) sha256[name] = createHash('sha256').update(bytes).digest('hex');
   const weights = createHash('sha256')
-    .update(readFileSync(join(folder, 'model.safetensors')))
+    .update(readFileSync(join(folder, WEIGHTS.scan)))
     .digest('hex');
   const manifest = JSON.stringify(describe(model, weights, sha256), null, 2);
   files.set('manifest.json', new TextEncoder().encode(`${manifest}\n`));
@@ -38,7 +38,7 @@ export function exportReader(folder: string, options: ExportOptions = {}): Map<s
 function describe({ config }: ReaderModel, weights: string, sha256: Record<string, string>): Manifest {
   const { reader } = config;
   return {
-    // The weights name the model: scores of two trainings of one shape must not be taken for the same.
+    // The weights that scan name the model: scores of two trainings of one shape must not be taken for the same.
     model: `${reader.name ?? 'sluice-reader'}@${weights.slice(0, 12)}`,
     tokens: {
       bos: reader.tokens.bos,
@@ -54,7 +54,7 @@ function describe({ config }: ReaderModel, weights: string, sha256: Record<strin
       window_tokens: reader.max_window_tokens - reader.max_question_tokens - 3,
       ...reader.settings,
     },
-    answer: { max_tokens: 64, ...reader.answer },
+    answer: { max_window_tokens: reader.answer_model.max_tokens, max_tokens: 64, ...reader.answer },
     sha256,
   };
 }

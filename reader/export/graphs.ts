@@ -1,6 +1,6 @@
 import { headWeights, type Reach, selfAttention } from './attention.ts';
 import { Layers, MASKED } from './layers.ts';
-import { headRows, type ReaderModel } from './model.ts';
+import { headRows, type ReaderConfig, type ReaderModel } from './model.ts';
 import { OnnxGraph } from './onnx.ts';
 
 export interface GraphOptions {
@@ -17,10 +17,13 @@ export interface GraphOptions {
  * int64 [R], the positions from the question mark to the answer mark. Output `importance` float32 [1, T]: attention of the retrieval
  * layer, mean over its heads and the rows. Position 0 is the sink.
  */
-export function scanGraph(model: ReaderModel, options: GraphOptions): Uint8Array {
-  const { graph: g, layers: l, ids, rows } = begin(model, options);
-  const { retrieval_layer, retrieval_heads } = model.config.reader;
-  const x = runLayers(l, l.embed(ids), retrieval_layer, options);
+export function scanGraph({ config, scan: model }: ReaderModel, options: GraphOptions): Uint8Array {
+  const g = new OnnxGraph();
+  const ids = g.input('input_ids', [1, 'T']);
+  const rows = g.input('rows', ['R']);
+  const l = new Layers(g, model, options.int8);
+  const { retrieval_layer, retrieval_heads } = config.reader;
+  const x = runLayers(l, l.embed(ids), config.reader, options);
   const at = `model.layers.${retrieval_layer}`;
   const normed = l.norm(x);
   const project = (part: string, input: string) =>
@@ -32,7 +35,7 @@ export function scanGraph(model: ReaderModel, options: GraphOptions): Uint8Array
           headRows(
             model.weight(`${at}.self_attn.${part}_proj.weight`),
             retrieval_heads,
-            model.config.head_dim,
+            model.shape.head_dim,
           ),
         ],
         model.weight(`${at}.input_layernorm.weight`),
@@ -54,53 +57,44 @@ export function scanGraph(model: ReaderModel, options: GraphOptions): Uint8Array
 }
 
 /**
- * The answer: scores of every position as the first and as the last token of the answer.
+ * The answer: scores of every position as the answer's first token, as its last, and as a part of the evidence.
  *
- * Inputs as for `scanGraph`. Outputs `start_logits` and `end_logits` float32 [1, T]; position 0 stands for "not answered here". The last
- * of `rows` is the answer mark, whose hidden state asks.
+ * Input `input_ids` int64 [1, T], any T: every token sees every other, so there is no padding. Outputs `start_logits`, `end_logits` and
+ * `evidence_logits` float32 [1, T]; position 0 stands for "not answered here".
  */
-export function answerGraph(model: ReaderModel, options: GraphOptions): Uint8Array {
-  const { graph: g, layers: l, ids, rows } = begin(model, options);
-  const { hidden_size, num_hidden_layers } = model.config;
-  const x = runLayers(l, l.embed(ids), num_hidden_layers, options);
-  const hidden = g.op('Mul', [l.norm(x), g.tensor(model.weight('model.norm.weight').data, [hidden_size])]);
-  const mark = g.op('Gather', [hidden, g.op('Slice', [rows, g.ints(-1), g.ints(2 ** 40)])], { axis: 1 });
-  // One row only: float32 costs nothing here. The key matrix is applied to it rather than to every position, which is the same product.
-  const query = model.weight('span.query.weight');
-  const scaled = query.data.map((w) => w / Math.sqrt(hidden_size));
-  const turned = new Float32Array(scaled.length);
-  for (let row = 0; row < 2 * hidden_size; row++)
-    for (let i = 0; i < hidden_size; i++) turned[i * 2 * hidden_size + row] = scaled[row * hidden_size + i]!;
-  const asked = g.op('MatMul', [mark, g.tensor(turned, [hidden_size, 2 * hidden_size])]);
-  const pointers = g.op('Reshape', [asked, g.ints(1, 2, hidden_size)]);
-  const keyed = g.op('MatMul', [
-    pointers,
-    g.tensor(model.weight('span.key.weight').data, [hidden_size, hidden_size]),
-  ]);
-  const logits = g.op('MatMul', [keyed, g.op('Transpose', [hidden], { perm: [0, 2, 1] })]);
-  const [start, end] = g.ops('Split', [logits, g.ints(1, 1)], 2, { axis: 1 });
-  g.output(g.op('Squeeze', [start!, g.ints(1)]), 'start_logits', [1, 'T']);
-  g.output(g.op('Squeeze', [end!, g.ints(1)]), 'end_logits', [1, 'T']);
+export function answerGraph({ answer: model }: ReaderModel, { int8 }: GraphOptions): Uint8Array {
+  const g = new OnnxGraph();
+  const l = new Layers(g, model, int8);
+  const { hidden_size, num_hidden_layers } = model.shape;
+  let x = l.linear(l.embed(g.input('input_ids', [1, 'T'])), [model.weight('model.embed_proj.weight')]);
+  for (let layer = 0; layer < num_hidden_layers; layer++)
+    x = l.feedForward(selfAttention(l, x, layer, { kind: 'both-ways' }), layer);
+  const outputs = ['start_logits', 'end_logits', 'evidence_logits'];
+  const head = model.weight('model.head.weight');
+  if (head.shape[0] !== outputs.length || head.shape[1] !== hidden_size)
+    throw new Error(`model.head.weight must be ${outputs.length} × ${hidden_size}`);
+  // Three rows: float32 costs nothing here.
+  const logits = l.exactLinear(l.norm(x), [head], model.weight('model.norm.weight'));
+  const split = g.ops('Split', [logits, g.ints(1, 1, 1)], outputs.length, { axis: 2 });
+  for (const [i, name] of outputs.entries())
+    g.output(g.op('Squeeze', [split[i]!, g.ints(2)]), name, [1, 'T']);
   return g.encode();
 }
 
-function begin(model: ReaderModel, { int8 }: GraphOptions) {
-  const graph = new OnnxGraph();
-  const ids = graph.input('input_ids', [1, 'T']);
-  const rows = graph.input('rows', ['R']);
-  return { graph, layers: new Layers(graph, model, int8), ids, rows };
-}
-
-function runLayers(l: Layers, embedded: string, count: number, { fullAttention }: GraphOptions): string {
-  const { local_layers, local_window } = l.config.reader;
+function runLayers(
+  l: Layers,
+  embedded: string,
+  { retrieval_layer, local_layers, local_window: window }: ReaderConfig['reader'],
+  { fullAttention }: GraphOptions,
+): string {
   let x = embedded;
-  for (let layer = 0; layer < count; layer++) {
+  for (let layer = 0; layer < retrieval_layer; layer++) {
     const local = local_layers.includes(layer);
     const reach: Reach = !local
-      ? { kind: 'full' }
+      ? { kind: 'causal' }
       : fullAttention
-        ? { kind: 'full', window: local_window }
-        : { kind: 'blocks' };
+        ? { kind: 'causal', window }
+        : { kind: 'blocks', window };
     x = l.feedForward(selfAttention(l, x, layer, reach), layer);
   }
   return x;

@@ -1,5 +1,6 @@
-import type { ReaderConfig, ReaderModel } from './model.ts';
+import type { Model, Shape } from './model.ts';
 import type { OnnxGraph } from './onnx.ts';
+import { quantizeColumns, quantizeRows } from './quantize.ts';
 import type { Tensor } from './safetensors.ts';
 
 /** Large enough that exp() of it is zero beside any score, small enough to stay finite. */
@@ -11,45 +12,36 @@ const MAX_POSITIONS = 2048;
 /** Node builders for one graph of one model. */
 export class Layers {
   readonly graph: OnnxGraph;
-  readonly model: ReaderModel;
+  readonly model: Model;
   private readonly int8: boolean;
 
-  constructor(graph: OnnxGraph, model: ReaderModel, int8: boolean) {
+  constructor(graph: OnnxGraph, model: Model, int8: boolean) {
     this.graph = graph;
     this.model = model;
     this.int8 = int8;
   }
 
-  get config(): ReaderConfig {
-    return this.model.config;
+  get shape(): Shape {
+    return this.model.shape;
   }
 
-  /** Rows of the embedding, [1, T, hidden]. In int8 each row has its own scale. */
+  /** Rows of the embedding, [1, T, its width]. In int8 each row has its own scale. */
   embed(ids: string): string {
     const { shape, data } = this.model.weight('model.embed_tokens.weight');
     const [rows, width] = shape as [number, number];
     const g = this.graph;
     if (!this.int8) return g.op('Gather', [g.tensor(data, shape), ids]);
-    const quantized = new Int8Array(data.length);
-    const scales = new Float32Array(rows);
-    for (let row = 0; row < rows; row++) {
-      const values = data.subarray(row * width, (row + 1) * width);
-      const scale = values.reduce((max, x) => Math.max(max, Math.abs(x)), 0) / 127 || 1;
-      scales[row] = scale;
-      values.forEach((x, i) => {
-        quantized[row * width + i] = Math.round(x / scale);
-      });
-    }
-    const values = g.op('Cast', [g.op('Gather', [g.tensor(quantized, shape), ids])], { to: 1 });
-    return g.op('Mul', [values, g.op('Gather', [g.tensor(scales, [rows, 1]), ids])]);
+    const quantized = quantizeRows(data, rows, width);
+    const integers = g.op('Cast', [g.op('Gather', [g.tensor(quantized.values, shape), ids])], { to: 1 });
+    return g.op('Mul', [integers, g.op('Gather', [g.tensor(quantized.scales, [rows, 1]), ids])]);
   }
 
   /** RMS norm without its weight, which the next linear layer takes in (see `linear`). */
-  norm(x: string, width = this.config.hidden_size): string {
+  norm(x: string, width = this.shape.hidden_size): string {
     const ones = this.graph.shared(`ones${width}`, () =>
       this.graph.tensor(new Float32Array(width).fill(1), [width]),
     );
-    const epsilon = { float: this.config.rms_norm_eps };
+    const epsilon = { float: this.shape.rms_norm_eps };
     return this.graph.op('SimplifiedLayerNormalization', [x, ones], { axis: -1, epsilon, stash_type: 1 });
   }
 
@@ -65,11 +57,11 @@ export class Layers {
     // little: each row is brought to its own maximum first, and back after.
     const largest = g.op('ReduceMax', [g.op('Abs', [x]), g.ints(-1)], { keepdims: 1 });
     const scale = g.op('Max', [largest, g.float(1e-9)]);
-    const { quantized, scales } = quantizeColumns(weights, inputs, outputs);
+    const { values, scales } = quantizeColumns(weights, inputs, outputs);
     const zeros = g.shared(`zeros${outputs}`, () => g.tensor(new Int8Array(outputs), [outputs]));
     const product = g.op('com.microsoft.DynamicQuantizeMatMul', [
       g.op('Div', [x, scale]),
-      g.tensor(quantized, [inputs, outputs]),
+      g.tensor(values, [inputs, outputs]),
       g.tensor(scales, [outputs]),
       zeros,
     ]);
@@ -89,13 +81,13 @@ export class Layers {
   /** [1, T, heads · size] → [1, heads, T, size]. */
   heads(x: string, count: number): string {
     const g = this.graph;
-    const split = g.op('Reshape', [x, g.ints(0, 0, count, this.config.head_dim)]);
+    const split = g.op('Reshape', [x, g.ints(0, 0, count, this.shape.head_dim)]);
     return g.op('Transpose', [split], { perm: [0, 2, 1, 3] });
   }
 
   /** Head norm with the given weights ([heads, 1, size], the scale of the scores included) and rotation by position. */
   rotate(x: string, weights: string, positions: string): string {
-    const { head_dim, rope_theta } = this.config;
+    const { head_dim, rope_theta } = this.shape;
     const g = this.graph;
     const table = (name: string, f: (angle: number) => number) =>
       g.shared(name, () => {
@@ -118,7 +110,7 @@ export class Layers {
   /** Gated feed-forward layer with its residual. */
   feedForward(x: string, layer: number): string {
     const g = this.graph;
-    const { intermediate_size } = this.config;
+    const { intermediate_size } = this.shape;
     const at = `model.layers.${layer}`;
     const both = this.linear(
       this.norm(x),
@@ -146,20 +138,4 @@ function sideBySide(matrices: Tensor[], norm?: Tensor) {
     }
   }
   return { weights, inputs, outputs };
-}
-
-/** Symmetric int8 with one scale a column. */
-function quantizeColumns(weights: Float32Array, inputs: number, outputs: number) {
-  const scales = new Float32Array(outputs);
-  const quantized = new Int8Array(weights.length);
-  for (let column = 0; column < outputs; column++) {
-    let max = 0;
-    for (let i = 0; i < inputs; i++) max = Math.max(max, Math.abs(weights[i * outputs + column]!));
-    const scale = max / 127 || 1;
-    scales[column] = scale;
-    for (let i = 0; i < inputs; i++) {
-      quantized[i * outputs + column] = Math.round(weights[i * outputs + column]! / scale);
-    }
-  }
-  return { quantized, scales };
 }

@@ -1,20 +1,23 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { AnswerSettings } from '../../shared/answer.ts';
 import type { ScanSettings } from '../../shared/attention.ts';
 import { readSafetensors, type Tensor } from './safetensors.ts';
 
-/** The parts of a reader's config.json that the exporter uses. */
-export interface ReaderConfig {
+/** Sizes of one model's layers. */
+export interface Shape {
   hidden_size: number;
   num_hidden_layers: number;
   num_attention_heads: number;
-  num_key_value_heads: number;
   head_dim: number;
   intermediate_size: number;
-  vocab_size: number;
   rms_norm_eps: number;
   rope_theta: number;
+}
+
+/** The parts of a reader's config.json that the exporter uses; the shape is the scan model's. */
+export interface ReaderConfig extends Shape {
+  num_key_value_heads: number;
   reader: {
     name?: string;
     retrieval_layer: number;
@@ -26,29 +29,49 @@ export interface ReaderConfig {
     max_window_tokens: number;
     /** How a scan uses the reader; the window's size follows from the layout. */
     settings: Omit<ScanSettings, 'window_tokens'>;
-    /** Turns the span's score into a probability; fitted after training, on articles kept out of it. */
+    /** How answers are read off the scores; fitted after training. */
     answer: Omit<AnswerSettings, 'max_tokens'>;
+    /** Embeddings of `embedding_size` are brought to the width of the layers; an input has at most `max_tokens`. */
+    answer_model: Shape & { embedding_size: number; max_tokens: number };
   };
 }
 
-/** A trained reader: Qwen3 weights and a span head, in float32. */
-export interface ReaderModel {
-  config: ReaderConfig;
+/** Weights of one of the two models, in float32. */
+export interface Model {
+  shape: Shape;
   /** @throws Error when the file has no tensor of this name. */
   weight(name: string): Tensor;
 }
 
-/** Reads config.json and model.safetensors of a folder. */
+/** A trained reader: a causal model to scan with (stock Qwen3) and an encoder to answer with. */
+export interface ReaderModel {
+  config: ReaderConfig;
+  scan: Model;
+  answer: Model;
+}
+
+/** The weight files of a reader's folder. */
+export const WEIGHTS = { scan: 'model.safetensors', answer: 'answer.safetensors' };
+
+/** Reads config.json and the weights of a folder. */
 export function readModel(folder: string): ReaderModel {
   const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as ReaderConfig;
   if (config.num_attention_heads !== config.num_key_value_heads)
     throw new Error('the exporter expects as many key heads as query heads');
-  const tensors = readSafetensors(join(folder, 'model.safetensors'));
   return {
     config,
+    scan: modelOf(config, join(folder, WEIGHTS.scan)),
+    answer: modelOf(config.reader.answer_model, join(folder, WEIGHTS.answer)),
+  };
+}
+
+function modelOf(shape: Shape, path: string): Model {
+  const tensors = readSafetensors(path);
+  return {
+    shape,
     weight(name) {
       const tensor = tensors.get(name);
-      if (!tensor) throw new Error(`model.safetensors has no ${name}`);
+      if (!tensor) throw new Error(`${basename(path)} has no ${name}`);
       return tensor;
     },
   };

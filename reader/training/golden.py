@@ -5,7 +5,8 @@ golden.py MODEL_FOLDER writes MODEL_FOLDER/golden.json.
 """
 import json, os, sys
 import torch
-from model import END, dev, hf_name, load, pointers, retrieval_probs, rope_tables
+import answerer
+from model import dev, hf_name, load_scan, retrieval_probs, rope_tables
 
 CASES = [
  ("The harbour was quiet. Marta Lindqvist was born in Bergen on March 4, 1931. Nobody came to the pier before noon. The old lantern had been green once. ", "Where was Marta Lindqvist born?"),
@@ -15,8 +16,7 @@ CASES = [
 
 
 @torch.no_grad()
-def run(m, c, tok, out, log):
-    m = m.eval()
+def run(m, c, a, tok, out, log):
     old = torch.get_float32_matmul_precision(); torch.set_float32_matmul_precision("highest")
     res = []
     for ctx, q in CASES:
@@ -29,28 +29,28 @@ def run(m, c, tok, out, log):
         rows = torch.arange(n - len(qi) - 2, n, device=dev)[None]
         pooled = retrieval_probs(rq, rk, rows, c)[0, :, :n].mean(0)
         nxt = (h[0, 1:9] @ m.emb.weight.T).argmax(-1).tolist()
-        asked = [0, 2] + qi + [5] + ci + [2] + qi + [3]
-        na, at = len(asked), len(qi) + 3
-        x = torch.zeros(1, (na + 127) // 128 * 128, dtype=torch.long, device=dev); x[0, :na] = torch.tensor(asked)
-        cos, sin = [t.to(dev) for t in rope_tables(x.shape[1], c.hd, c.theta)]
-        h, _, _ = m.trunk(x, cos, sin)
-        lg = pointers(m, h, torch.tensor([na - 1], device=dev))[0, :, :na]
-        a, b = lg[0, at:at + len(ci)], lg[1, at + END:at + END + len(ci)]
-        sc = (a[:, None] + b[None]).masked_fill(~torch.ones(len(ci), len(ci), device=dev, dtype=torch.bool).triu().tril(24), -1e9)
-        s, e = divmod(sc.flatten().argmax().item(), len(ci))
-        res.append(dict(context=ctx, question=q, input_ids=ids, answer_input_ids=asked, context_tokens=len(ci), importance=[round(v, 7) for v in pooled.tolist()], start_logits=[round(v, 4) for v in lg[0].tolist()], end_logits=[round(v, 4) for v in lg[1].tolist()], answer=tok.decode(ci[s:e + 1]).strip(), greedy_next_1_8=nxt))
+        # The answer model reads 512 tokens: of the longest case, what stands around the fact.
+        at = max(0, len(ci) - 440) // 2
+        part = ci[at:at + 440]
+        asked = [0, 2] + qi + [5] + part
+        lg = a(torch.tensor([asked], device=dev), torch.ones(1, len(asked), dtype=torch.bool, device=dev))[0]
+        first = len(qi) + 3
+        sc = (lg[first:, 0][:, None] + lg[first:, 1][None]).masked_fill(~torch.ones(len(part), len(part), device=dev, dtype=torch.bool).triu().tril(24), -1e9)
+        s, e = divmod(sc.flatten().argmax().item(), len(part))
+        logits = {k: [round(v, 4) for v in lg[:, i].tolist()] for i, k in enumerate(("start_logits", "end_logits", "evidence_logits"))}
+        res.append(dict(context=ctx, question=q, input_ids=ids, context_tokens=len(ci), importance=[round(v, 7) for v in pooled.tolist()], answer_input_ids=asked, **logits, answer=tok.decode(part[s:e + 1]).strip(), greedy_next_1_8=nxt))
         log("golden:", q, "->", res[-1]["answer"], "| sink", round(pooled[0].item(), 3))
     json.dump(res, open(f"{out}/golden.json", "w"))
     try:
         from transformers import AutoConfig, Qwen3ForCausalLM
         cfg = AutoConfig.from_pretrained(out); cfg._attn_implementation = "eager"
         hf = Qwen3ForCausalLM(cfg)
-        miss = hf.load_state_dict({hf_name(k): v for k, v in m.state_dict().items() if not k.startswith("p")}, strict=False)
+        miss = hf.load_state_dict({hf_name(k): v for k, v in m.state_dict().items()}, strict=False)
         hf = hf.float().to(dev).eval()
         for r in res:
             o = hf(torch.tensor([r["input_ids"]], device=dev), output_attentions=True)
             n = len(r["input_ids"]); k = n - r["context_tokens"] - 1
-            pooled = o.attentions[2][0][:, n - k:].mean((0, 1))
+            pooled = o.attentions[c.rlayer][0][:, n - k:].mean((0, 1))
             log("transformers: largest difference", (pooled.cpu() - torch.tensor(r["importance"])).abs().max().item(), "next", o.logits[0, 1:9].argmax(-1).tolist() == r["greedy_next_1_8"], miss.missing_keys, miss.unexpected_keys)
     except Exception as e:   # the figures above stand without it
         log("transformers not compared:", repr(e)[:200])
@@ -59,5 +59,6 @@ def run(m, c, tok, out, log):
 
 if __name__ == "__main__":
     from tokenizers import Tokenizer
-    model, cfg = load(sys.argv[1])
-    run(model, cfg, Tokenizer.from_file(f"{sys.argv[1]}/tokenizer.json"), sys.argv[1], print)
+    folder = sys.argv[1]
+    scan, cfg = load_scan(folder)
+    run(scan, cfg, answerer.load(folder), Tokenizer.from_file(f"{folder}/tokenizer.json"), folder, print)

@@ -144,12 +144,37 @@ def needle(r, k=None):
     return s, q, a, k
 
 
+# Two facts with a name between them: what the first says of whom or what, and what the second says of that.
+TO_PERSON = [("The {T} from {C} was signed by {X}.", "who signed the {T} from {C}"), ("{X} repaired the {A} {N} last winter.", "who repaired the {A} {N}"), ("It was {X} who found the {A} {N} near {C}.", "who found the {A} {N}"),
+             ("The keeper of the {C} archive is {X}.", "who keeps the {C} archive"), ("In {C} the {T} is led by {X}.", "who leads the {T} in {C}"), ("{X} won the {N} race in {C}.", "who won the {N} race in {C}")]
+OF_PERSON = [("{X} was born in {D}.", ["Where was the person {b} born?", "In which city was the one {b} born?"], "{D}"), ("{X} works as a {J}.", ["What is the job of the person {b}?", "What does the person {b} work as?"], "{J}"),
+             ("{X} was married in {Y}.", ["In which year did the person {b} marry?", "When was the person {b} married?"], "{Y}"), ("The dog of {X} is called {M}.", ["What is the dog of the person {b} called?", "What is the name of the dog of the person {b}?"], "{M}"),
+             ("{X} now lives in {D}.", ["Where does the person {b} live?", "In which city does the one {b} live now?"], "{D}"), ("{X} can be reached at extension {K}.", ["At which extension can the person {b} be reached?", "What is the extension of the person {b}?"], "{K}")]
+TO_THING = [("{P} inherited {X}.", "that {P} inherited"), ("{P} left {X} on the train to {C}.", "that {P} left on the train to {C}"), ("The committee of {C} bought {X} in {Y2}.", "that the committee of {C} bought"), ("{X} hangs in the office of {P}.", "that hangs in the office of {P}"),
+            ("For the birthday of {P} they chose {X}.", "chosen for the birthday of {P}")]
+OF_THING = [("{X} was made in {D}.", ["Where was the thing {b} made?", "In which city was the object {b} made?"], "{D}"), ("{X} weighs {K} grams.", ["How much does the thing {b} weigh?", "What is the weight of the object {b}?"], "{K} grams"),
+            ("{X} belonged to {R} before.", ["To whom did the thing {b} belong before?", "Who owned the object {b} before?"], "{R}"), ("{X} is worth {K} dollars.", ["What is the thing {b} worth?", "How much is the object {b} worth?"], "{K} dollars"),
+            ("{X} is painted {col}.", ["What color is the thing {b}?", "In which color is the object {b} painted?"], "{col}")]
+
+
+def chained(r):
+    """Two sentences that answer a question only together: (first, second, question, answer in the second)."""
+    v = dict(T=r.choice(THING), C=r.choice(CITY), A=r.choice(ADJ), N=r.choice(NOUN), P=f"{r.choice(FIRST)} {r.choice(LAST)}", D=r.choice(CITY), J=r.choice(JOB), Y=r.randint(1880, 2029), Y2=r.randint(1880, 2029), M=r.choice(FIRST),
+             K=r.choice([r.randint(2, 99), r.randint(100, 9999)]), R=f"{r.choice(FIRST)} {r.choice(LAST)}", col=r.choice(COLOR))
+    person = r.random() < 0.5
+    v["X"] = f"{r.choice(FIRST)} {r.choice(LAST)}" if person else f"the {r.choice(ADJ)} {r.choice(NOUN)}"
+    first, b = r.choice(TO_PERSON if person else TO_THING)
+    second, asks, answer = r.choice(OF_PERSON if person else OF_THING)
+    v["b"] = b.format(**v)
+    return cap(first.format(**v)), cap(second.format(**v)), r.choice(asks).format(**v), answer.format(**v)
+
+
 STOP = set("the a an of to in and or for on at by with from as is are was were be been being it its this that these those he she they we you i his her their our your my not but if then so than which who whom whose what when where why how do does did has have had will would can could may might shall should must there here all any some no nor into over under about after before between through during up down out off only own same too very just also such each other more most s t".split())
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9'\-]*")
 
 
-def cloze(r, sent):
-    """A pseudo-question about a real sentence: drop an answer span and some words."""
+def cloze(r, sent, given=None):
+    """A pseudo-question about a real sentence: drop an answer span (`given`, offsets in the sentence, where the caller chose it) and some words."""
     toks = list(WORD.finditer(sent))
     if len(toks) < 8 or len(toks) > 45:
         return None
@@ -160,6 +185,14 @@ def cloze(r, sent):
     nums = [i for i in content if words[i][0].isdigit()]
     caps = [i for i in content if words[i][0].isupper() and i > 0]
     x = r.random()
+    if given:
+        inside = [i for i, t in enumerate(toks) if t.start() < given[1] and t.end() > given[0]]
+        if not inside:
+            return None
+        a0, a1 = inside[0], inside[-1] + 1
+        first = words[a0][0]
+        kind = r.choice(["when", "how many", "which"] if first.isdigit() else ["who", "what", "where", "which"] if first.isupper() else ["what", "what", "which"])
+        return questioned(r, words, a0, a1, kind), sent[toks[a0].start():toks[a1 - 1].end()]
     if nums and x < 0.35:
         a0 = r.choice(nums); kind = r.choice(["when", "how many", "what number", "which"])
     elif caps and x < 0.75:
@@ -174,7 +207,12 @@ def cloze(r, sent):
             a0 -= 1
     elif r.random() < 0.4:
         a1 = min(len(words), a1 + r.randint(1, 3))
-    answer = sent[toks[a0].start():toks[a1 - 1].end()]
+    q = questioned(r, words, a0, a1, kind)
+    return (q, sent[toks[a0].start():toks[a1 - 1].end()]) if q else None
+
+
+def questioned(r, words, a0, a1, kind):
+    """The words without `a0` to `a1` and without some others, as a question; None where too few are left."""
     keep_p = r.uniform(0.35, 0.9)
     left = [i for i in range(len(words)) if i < a0 or i >= a1]
     if r.random() < 0.5:  # keep a contiguous neighbourhood only
@@ -190,12 +228,32 @@ def cloze(r, sent):
         kept[0] = kept[0][0].lower() + kept[0][1:] if kept[0].lower() in STOP else kept[0]
     aux = r.choice(["did ", "was ", "is ", "does ", "", "", "", "were "])
     q = kind + " " + aux + " ".join(kept) + "?"
-    if r.random() < 0.8:
-        q = cap(q)
-    return q, answer
+    return cap(q) if r.random() < 0.8 else q
 
 
-SENT = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
+NAMED = re.compile(r"(?<=[a-z,;] )[A-Z][\w'-]+(?: [A-Z][\w'-]+)*|\b\d[\d,.]*\d\b|\b[a-z]{7,}\b")
+
+
+def recurring(r, sents):
+    """
+    A question from one sentence of a passage whose answer stands in another one: both hold the same name, number or long word
+    (recurring span selection, Ram et al. 2021). -> (place of the sentence asked about, question, answer) or None.
+    """
+    where = {}
+    for i, s in enumerate(sents):
+        for m in NAMED.finditer(s):
+            where.setdefault(m.group(), {}).setdefault(i, m.span())
+    spans = [t for t, at in where.items() if 2 <= len(at) <= 4]
+    named = [t for t in spans if not t[0].islower()]
+    if not spans:
+        return None
+    answer = r.choice(named if named and r.random() < 0.75 else spans)
+    i = r.choice(list(where[answer]))
+    made = cloze(r, sents[i].strip(), where[answer][i])
+    return (i, made[0], answer) if made and made[0] else None
+
+
+SENT = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])|(?<=[。！？])[」』”’）]*\s*(?=[^\s」』”’）])")
 
 
 def sentences(text):

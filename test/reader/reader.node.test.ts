@@ -87,6 +87,14 @@ describe('the embedded reader', { timeout: 60_000 }, () => {
     expect(confidence).toBeGreaterThan(0.5);
   });
 
+  it('weighs every sentence of evidence longer than it takes', async () => {
+    const long = [...sentences, `${'so on and '.repeat(2000)}.`];
+    const { relevance } = await embedded.reader.answer({ question, evidence: long });
+    expect(relevance).toHaveLength(long.length);
+    for (const share of relevance!) expect(share).toBeGreaterThan(0);
+    expect(relevance!.reduce((sum, share) => sum + share, 0)).toBeLessThanOrEqual(1.001);
+  });
+
   it('finds nothing in no evidence', async () => {
     const { found, text, spans } = await embedded.reader.answer({ question, evidence: [] });
     expect({ found, text, spans }).toEqual({ found: false, text: '', spans: [] });

@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 
-/** A loaded graph: token ids and question rows in, the outputs by name, each one value a token (padding left out). */
-export type Graph = (ids: number[], rows: number[]) => Promise<Record<string, Float32Array>>;
+/** A loaded graph: token ids in, and question rows where it reads them; the outputs by name, each one value a token (padding left out). */
+export type Graph = (ids: number[], rows?: number[]) => Promise<Record<string, Float32Array>>;
 
 /** The parts of an onnxruntime build that a graph needs: the builds for workerd and for Node are different modules. */
 export interface Runtime {
@@ -14,17 +14,17 @@ export interface Runtime {
 /**
  * Loads an exported graph.
  *
- * @param block the graphs take a multiple of this many tokens
+ * @param block the graph takes a multiple of this many tokens
  */
-export async function loadGraph(runtime: Runtime, bytes: Uint8Array, block: number): Promise<Graph> {
+export async function loadGraph(runtime: Runtime, bytes: Uint8Array, block = 1): Promise<Graph> {
   const session = await runtime.InferenceSession.create(bytes, { graphOptimizationLevel: 'all' });
   return async (ids, rows) => {
-    // Padding stands behind the last token, which sees nothing after itself; 0 is an id that every vocabulary has.
+    // A graph of blocks is causal: padding stands behind the last token, which sees nothing after itself. 0 is an id that every vocabulary has.
     const padded = new BigInt64Array(Math.ceil(ids.length / block) * block);
     for (let i = 0; i < ids.length; i++) padded[i] = BigInt(ids[i]!);
     const inputs = {
       input_ids: new runtime.Tensor('int64', padded, [1, padded.length]),
-      rows: new runtime.Tensor('int64', BigInt64Array.from(rows, BigInt), [rows.length]),
+      ...(rows && { rows: new runtime.Tensor('int64', BigInt64Array.from(rows, BigInt), [rows.length]) }),
     };
     const outputs = await session.run(inputs);
     const result: Record<string, Float32Array> = {};

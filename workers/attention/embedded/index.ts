@@ -12,19 +12,18 @@ import { ReaderTokenizer, type TokenizerFile } from './tokenizer.ts';
  */
 export function createEmbeddedReader(assets: Fetcher): AttentionBackend & Answerer {
   const manifest = once('manifest', async () => (await read(assets, 'manifest.json')).json<Manifest>());
-  const graph = (name: string) =>
-    once(name, async () => {
-      const [{ block_tokens }, file] = await Promise.all([manifest(), read(assets, name)]);
-      return loadGraph(runtime, new Uint8Array(await file.arrayBuffer()), block_tokens);
-    });
+  const bytes = async (name: string) => new Uint8Array(await (await read(assets, name)).arrayBuffer());
   return createReader({
     manifest,
     tokenizer: once(
       'tokenizer',
       async () => new ReaderTokenizer(await (await read(assets, 'tokenizer.json')).json<TokenizerFile>()),
     ),
-    scan: graph('scan.onnx'),
-    answer: graph('answer.onnx'),
+    scan: once('scan', async () => {
+      const [{ block_tokens }, file] = await Promise.all([manifest(), bytes('scan.onnx')]);
+      return loadGraph(runtime, file, block_tokens);
+    }),
+    answer: once('answer', async () => loadGraph(runtime, await bytes('answer.onnx'))),
   });
 }
 

@@ -2,15 +2,19 @@ import { QuestionTooLong } from '../../../shared/attention.ts';
 import type { Manifest } from './manifest.ts';
 import type { ReaderTokenizer } from './tokenizer.ts';
 
-/** A window as the graphs read it. */
+/** A text as a graph reads it. */
 export interface Layout {
   ids: number[];
-  /** Positions of the question rows, from the question mark to the answer mark. */
-  rows: number[];
   /** Position of the first sentence's first token. */
   first: number;
   /** Tokens of each sentence that are in the window; a trimmed sentence has fewer than it had. */
   lengths: number[];
+}
+
+/** A window to scan. */
+export interface ScanLayout extends Layout {
+  /** Positions of the question rows, from the question mark to the answer mark. */
+  rows: number[];
 }
 
 /**
@@ -26,33 +30,30 @@ export function encodeQuestion(question: string, tokenizer: ReaderTokenizer, man
 }
 
 /** To scan: `bos sentences question-mark question answer-mark`, cut to `max_window_tokens`. */
-export function layOut(sentences: number[][], question: number[], manifest: Manifest): Layout {
-  return laidOut([manifest.tokens.bos], sentences, question, manifest);
+export function layOut(sentences: number[][], question: number[], manifest: Manifest): ScanLayout {
+  const { bos, question: asks, answer } = manifest.tokens;
+  const behind = [asks, ...question, answer];
+  const { ids, ...text } = laidOut([bos], sentences, manifest.max_window_tokens - behind.length);
+  const rows = behind.map((_, i) => ids.length + i);
+  return { ids: [...ids, ...behind], rows, ...text };
 }
 
 /**
- * To answer from: `bos question-mark question context-mark sentences question-mark question answer-mark`. A causal model that has the
- * question before the text reads the text with it in mind; a scan can't afford that, its local layers would hardly see the question.
+ * To answer from: `bos question-mark question context-mark sentences`, cut to `answer.max_window_tokens`. The answer model reads both
+ * ways, so that the text is read with the question in mind. A scan can't afford that: its local layers would hardly see the question.
  */
 export function layOutToAnswer(sentences: number[][], question: number[], manifest: Manifest): Layout {
   const { bos, question: asks, context } = manifest.tokens;
-  return laidOut([bos, asks, ...question, context], sentences, question, manifest);
+  return laidOut([bos, asks, ...question, context], sentences, manifest.answer.max_window_tokens);
 }
 
-function laidOut(before: number[], sentences: number[][], question: number[], manifest: Manifest): Layout {
-  const { question: asks, answer } = manifest.tokens;
+function laidOut(before: number[], sentences: number[][], limit: number): Layout {
   const lengths = trimLongest(
     sentences.map((ids) => ids.length),
-    manifest.max_window_tokens - before.length - question.length - 2,
+    limit - before.length,
   );
-  const ids = [...before];
-  sentences.forEach((sentence, i) => {
-    for (let at = 0; at < lengths[i]!; at++) ids.push(sentence[at]!);
-  });
-  const end = ids.length;
-  ids.push(asks, ...question, answer);
-  const rows = Array.from({ length: question.length + 2 }, (_, i) => end + i);
-  return { ids, rows, first: before.length, lengths };
+  const ids = [...before, ...sentences.flatMap((sentence, i) => sentence.slice(0, lengths[i]))];
+  return { ids, first: before.length, lengths };
 }
 
 /** Lengths with the same cap on each, the largest cap with which the sum is at most `room`. */

@@ -6,13 +6,16 @@ export interface Manifest {
   model: string;
   /** Ids of the marks of the layouts (see layout.ts). */
   tokens: { bos: number; question: number; context: number; answer: number };
-  /** Longest input of the graphs, marks and question included. */
+  /** Longest input of the scan graph, marks and question included. */
   max_window_tokens: number;
   max_question_tokens: number;
-  /** The graphs take a multiple of this many tokens. */
+  /** The scan graph takes a multiple of this many tokens. */
   block_tokens: number;
   settings: ScanSettings;
-  answer: AnswerSettings;
+  answer: AnswerSettings & {
+    /** Longest input of the answer graph, marks and question included. */
+    max_window_tokens: number;
+  };
   /** SHA-256 of each file, hexadecimal. */
   sha256: Record<string, string>;
 }

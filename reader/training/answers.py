@@ -1,0 +1,91 @@
+"""Answers from final caches, and whether they are right."""
+import re
+import torch
+from keep import fuse, lexical
+from quantized import dev
+
+BOS, Q, CTX = 0, 2, 5
+LONGEST = 64      # tokens of an answer
+AT_ONCE = 128
+TIE, CUT_SHORT = 0.5, 6   # as in workers/answer/span.ts
+CLOSES, JOINS = re.compile(r"[.,;:!?…)\]。，、；：！？]|\s*$"), re.compile(r"[,，、]|\b(?:and|or)\b")
+SPARE = 12        # words around the right answer that still count as giving it
+
+
+def words_of(text):
+    return re.sub(r"\b(a|an|the)\b", " ", re.sub(r"[\W_]", " ", text.lower())).split()
+
+
+def right(given, answers):
+    """Whether it says one of the answers word for word, and not much more."""
+    has = words_of(given)
+    for answer in answers:
+        w = words_of(answer)
+        if len(has) <= len(w) + SPARE and any(has[i:i + len(w)] == w for i in range(len(has) - len(w) + 1)):
+            return True
+    return False
+
+
+def whole_words(tok, ids, x, y):
+    """Widens a span of tokens until no word is cut."""
+    t = [tok.decode([i]) for i in ids]
+    while y + 1 < len(ids) and t[y][-1:].isalnum() and t[y + 1][:1].isalnum(): y += 1
+    while x > 0 and t[x][:1].isalnum() and t[x - 1][-1:].isalnum(): x -= 1
+    return x, y
+
+
+def clause_end(tok, ids, owner, end, x, y):
+    """The last token of a span x … y that is widened, where its end is nearly a tie between words of a list."""
+    if y - x >= CUT_SHORT: return y
+    chosen, last = y, max(k for k in range(y, len(ids)) if owner[k] == owner[y])
+    for at in range(y + 1, last + 1):
+        if end[at] >= end[y] - TIE and JOINS.search(tok.decode(ids[x:at + 1])) and CLOSES.match(tok.decode(ids[at + 1:last + 1])):
+            chosen = at
+    return chosen
+
+
+@torch.no_grad()
+def standings(scorer, cache, asked, lexical_weight):
+    """How each sentence of final caches [C, S] stands, the scan read again over the cache alone (shared/selection.ts); asked [C] -> [C, S]."""
+    table = scorer.table
+    times, length = table.times(cache, asked), table.words[cache.clamp(min=0)] * (cache >= 0)
+    words = lexical(times, length, (times > 0).sum(1), (cache >= 0).sum(1), length.sum(1))
+    return fuse(scorer.mass(cache, asked), words, lexical_weight)
+
+
+@torch.no_grad()
+def answers(model, tok, table, cache, questions, standing, settings):
+    """cache [C, S] of sentences, -1 for none; questions: C token lists; standing [C, S]; settings as in shared/answer.ts -> C texts."""
+    standing = standing.cpu()
+    held = [[table.ids[k] for k in row if k >= 0] for row in cache.tolist()]
+    out = []
+    for i in range(0, len(held), AT_ONCE):
+        part, asked = held[i:i + AT_ONCE], questions[i:i + AT_ONCE]
+        seqs = [([BOS, Q, *q, CTX] + sum(h, []))[:model.longest] for h, q in zip(part, asked)]
+        T = max(map(len, seqs))
+        ids, mask = torch.zeros(len(seqs), T, dtype=torch.long), torch.zeros(len(seqs), T, dtype=torch.bool)
+        for k, x in enumerate(seqs):
+            ids[k, :len(x)] = torch.tensor(x)
+            mask[k, :len(x)] = True
+        logits = model(ids.to(dev), mask.to(dev)).float().cpu()
+        for h, q, x, l, among in zip(part, asked, seqs, logits, standing[i:i + AT_ONCE]):
+            at = len(q) + 3
+            n = len(x) - at
+            if n <= 0:
+                out.append("")
+                continue
+            owner = torch.tensor([k for k, s in enumerate(h) for _ in s][:n])
+            start, end = l[at:at + n, 0], l[at:at + n, 1]
+            p = torch.cat([l[:1, 2], l[at:at + n, 2]]).softmax(0)[1:]
+            share = torch.zeros(len(h)).index_add_(0, owner, p)
+            likely = ((share + 1e-4).log() + settings["standing_weight"] * among[:len(h)]).log_softmax(0)
+            length = torch.arange(n)[None] - torch.arange(n)[:, None] + 1
+            cost = settings["length_penalty"] * (length - settings["free_tokens"]).clamp(min=0)
+            score = (start + likely[owner])[:, None] + end[None] - cost
+            allowed = torch.ones(n, n, dtype=torch.bool).triu().tril(LONGEST - 1) & (owner[None] - owner[:, None] <= 1)
+            first, last = divmod(score.masked_fill(~allowed, -1e9).argmax().item(), n)
+            flat = x[at:]
+            last = clause_end(tok, flat, owner, end, first, last)
+            first, last = whole_words(tok, flat, first, last)
+            out.append(tok.decode(flat[first:last + 1]).strip())
+    return out

@@ -1,0 +1,344 @@
+"""Training windows.
+
+To scan: `<|bos|> context <|question|> question <|answer|>`: the question stands behind the context, so that the local layers need not know it.
+To answer from: `<|bos|> <|question|> question <|context|> context`, which the answer model reads in both directions.
+"""
+import os, random, re
+from collections import Counter
+from math import log
+import numpy as np
+import corrupt, keep, synth
+from build import A, CTX, MAXQ, Q, SHARE, ends_ws, words
+
+G = {}   # tok, corpus, qa, held: set before the worker processes start
+
+# What each position is to a question, as bits of the key of a window. Position 0 has them all where the window holds no answer.
+EVIDENCE, START, END = 1, 2, 4
+
+# Shares of the kinds of windows; the rest is cloze. A model to answer from first learns to read (text, cloze, recurring spans), then to answer.
+MIX = {
+    "scan": dict(text=0.06, qa=0.40, fact=0.18, recurring=0.0, none=0.30),
+    "read": dict(text=0.25, qa=0.14, fact=0.12, recurring=0.24, none=0.25),
+    "answer": dict(text=0.05, qa=0.66, fact=0.15, recurring=0.06, none=0.33),
+    "held": dict(text=0.0, qa=1.0, fact=0.0, recurring=0.0, none=0.33),
+}
+
+
+def enc(s):
+    return np.array(G["tok"].encode(s, add_special_tokens=False).ids, np.uint16)
+
+
+def span(sentence, start, answer):
+    """Token span [a, b) of the answer inside its sentence, or None."""
+    answer = answer.strip()
+    if start < 0:
+        m = re.search(r"(?<!\w)" + re.escape(answer.strip(" .")) + r"(?!\w)", sentence, re.I)
+        if not m:
+            return None
+        start, end = m.span()
+    else:
+        end = start + len(answer)
+    offs = G["tok"].encode(ends_ws(sentence), add_special_tokens=False).offsets
+    a = b = None
+    for i, (s, e) in enumerate(offs):
+        if a is None and e > start:
+            a = i
+        if s < end:
+            b = i + 1
+    return (a, b) if a is not None and b is not None and b > a else None
+
+
+def background(r, c, left):
+    out = []
+    while left > 20:
+        s0 = r.randrange(c.n)
+        n = r.choice([1, 2, 4, 8, 16, 32, 64, 200])
+        for i in range(s0, min(c.n, s0 + n)):
+            L = len(c.ids[i])
+            if L > left:
+                left -= 7
+                break
+            out.append((i, c.ids[i]))
+            left -= L
+    return out
+
+
+def size(block):
+    return sum(len(b[1]) for b in block)
+
+
+# Every kind gives: question ids or None, blocks of (is evidence, ids, text where the answer may stand), answer as (text, place in its sentence or -1) or None,
+# room that is left. `room` counts what the context may still take.
+
+
+def asked(r, room, to_answer, none_share, qa):
+    """A question of the data sets, its passage, and other passages of the same document."""
+    names = [n for n in SHARE if n in qa["groups"]]
+    src = r.choices(names, [SHARE[n] for n in names])[0]
+    p, g, q, a, off, _, text, answers = qa["rows"][r.choice(qa["groups"][src])]
+    room -= min(len(q), MAXQ)
+    ss, tx = qa["ids"][p], qa["text"][p]
+    none = r.random() < (0 if src == "policyqa" else none_share)
+    pool = qa["sib"].get(p, [])
+    low = a.lower() if a and len(a) > 3 else None
+    blocks, ans = [], (a, off) if a and not none else None
+    changed = None
+    if none and to_answer and src in ("squad_v1.1", "qed_nq", "fairytaleqa") and r.random() < 0.5:
+        changed = corrupt.question(r, text, "".join(tx), answers)   # the passage nearly answers what is now asked
+        if changed:
+            q = enc(" " + changed)
+    gold = set() if none else set(g)
+    left_out = set(g) if none and not changed else set()
+    fits = lambda o, j: not (none and not changed and low and low in qa["text"][o][j].lower())
+    if r.random() < (0.5 if to_answer else 0.3):   # as in a cache: the sentences that share most with the question
+        bags = qa["words"]
+        bag = {w: qa["rare"].get(w, 0) for w in words(changed or text)}
+        cand = [(p, j) for j in range(len(ss)) if j not in gold and j not in left_out and fits(p, j)]
+        for o in r.sample(pool, min(len(pool), 8)) + [r.randrange(len(qa["ids"])) for _ in range(3)]:
+            if o != p: cand += [(o, j) for j in range(len(qa["ids"][o])) if fits(o, j)]
+        score = {(o, j): sum(bag[w] for w in bags[o][j] & bag.keys()) / (8 + len(bags[o][j])) + 0.02 * r.random() for o, j in cand}
+        cand.sort(key=lambda c: -score[c])
+        take = [(p, j) for j in gold]
+        left = min(room - 8, r.choice([120, 240, 300, 300, 500])) - sum(len(ss[j]) for j in gold)
+        for o, j in cand:
+            L = len(qa["ids"][o][j])
+            if L <= left:
+                take.append((o, j)); left -= L
+            elif left < 12:
+                break
+        blocks.append([(o == p and j in gold, qa["ids"][o][j], qa["text"][o][j] if o == p else None) for o, j in sorted(take)])
+        return q[:MAXQ], blocks, ans, (0 if to_answer and r.random() < 0.8 else room - size(blocks[0]))
+    lo, hi = 0, len(ss)
+    if sum(map(len, ss)) > room - 40 and not none:
+        lo, hi = max(0, g[0] - r.randint(0, 5)), min(len(ss), g[-1] + 1 + r.randint(0, 5))
+    if r.random() < 0.15 and not none:   # evidence alone, as a cached sentence
+        lo, hi = g[0], g[-1] + 1
+    keep = r.choice([0.3, 0.5, 1, 1]) if to_answer else 1
+    if none and not changed and not to_answer:
+        main = []
+    else:
+        main = [(j in gold, ss[j], tx[j]) for j in range(lo, hi) if j in gold or j not in left_out and fits(p, j) and r.random() < keep]
+    while size(main) > room - 8 and main: main.pop(0 if not main[0][0] else -1)
+    blocks.append(main)
+    room -= size(main)
+    if (none and not main) or r.random() < 0.6:
+        for k in range(12):
+            near = len(pool) > 1 and (k < 3 if none else r.random() < 0.7)
+            o = r.choice(pool) if near else r.randrange(len(qa["ids"]))
+            L = sum(map(len, qa["ids"][o]))
+            if o == p or L > room - 8 or (none and low and low in qa["low"][o]):
+                continue
+            blk = [(False, i, None) for i in qa["ids"][o]]
+            if r.random() < 0.3:  # loose sentences, as in the cache
+                blk = [b for b in blk if r.random() < 0.4]
+            blocks.append(blk)
+            room -= size(blk)
+            if room < 60:
+                break
+    return q[:MAXQ], blocks, ans, room
+
+
+def fact(r, room, none_share):
+    """A templated fact among others, half of them of the same kind."""
+    s, qq, a, k = synth.needle(r)
+    q = enc(" " + qq)[:MAXQ]
+    room -= len(q)
+    blocks, ans = [], None
+    if r.random() >= none_share * 0.67:
+        s = s + r.choice([" ", " ", "\n"])
+        blocks.append([(True, enc(s), s)])
+        room -= size(blocks[0])
+        ans = (a, -1)
+    for _ in range(r.choice([0, 0, 1, 2, 4, 8])):
+        s2, q2, _, _ = synth.needle(r, k if r.random() < 0.5 else None)
+        e2 = enc(s2 + " ")
+        if q2 != qq and len(e2) < room - 8:
+            blocks.append([(False, e2, None)])
+            room -= len(e2)
+    return q, blocks or [[]], ans, room
+
+
+def chain(r, room, to_answer):
+    """
+    Two facts that answer together. To scan, the question finds the first; a second pass asks with the first behind the question and finds
+    the second.
+    """
+    first, second, question, answer = synth.chained(r)
+    again = not to_answer and r.random() < 0.6
+    q = enc(" " + question + (" " + first if again else ""))[:MAXQ]
+    blocks = [[(not again, enc(first + " "), None)], [(True, enc(second + " "), second)]]
+    if again and r.random() < 0.5: blocks.pop(0)
+    room -= len(q) + sum(map(size, blocks))
+    for _ in range(r.choice([0, 2, 4, 8])):
+        f, s, _, _ = synth.chained(r)
+        e = enc(r.choice([f, s]) + " ")
+        if len(e) < room - 8:
+            blocks.append([(False, e, None)]); room -= len(e)
+    return q, blocks, (answer, -1), room
+
+
+def cloze(r, room, none_share, c):
+    """A question made of a sentence of the text, that sentence among its neighbours."""
+    for _ in range(8):
+        i = r.randrange(c.n)
+        cz = synth.cloze(r, c.sents[i].strip())
+        if cz:
+            break
+    else:
+        return None
+    q = enc(" " + cz[0])[:MAXQ]
+    room -= len(q)
+    lo, hi = max(0, i - r.randint(0, 12)), min(c.n, i + 1 + r.randint(0, 12))
+    main = [(j == i, c.ids[j], c.sents[j]) for j in range(lo, hi)]
+    while size(main) > room - 8 and len(main) > 1:
+        main = main[1:] if not main[0][0] else main[:-1]
+    ans = (cz[1], -1)
+    if r.random() < none_share:
+        main, ans = [b for b in main if not b[0]], None
+    return q, [main], ans, room - size(main)
+
+
+def recurring(r, room, none_share, c):
+    """A question made of one sentence of a passage; what it asks for stands in another one."""
+    for _ in range(6):
+        i = r.randrange(c.n)
+        places, L = [], 0
+        while i < c.n and L + len(c.ids[i]) < room - 70 and len(places) < 24:
+            places.append(i); L += len(c.ids[i]); i += 1
+        made = synth.recurring(r, [c.sents[j] for j in places])
+        if made:
+            break
+    else:
+        return None
+    at, question, answer = made
+    q = enc(" " + question)[:MAXQ]
+    holds = re.compile(r"(?<!\w)" + re.escape(answer) + r"(?!\w)")
+    none = r.random() < none_share * 0.5
+    main = [(bool(holds.search(c.sents[j])) and not none, c.ids[j], c.sents[j]) for k, j in enumerate(places) if k != at and not (none and holds.search(c.sents[j]))]
+    return q, [main], None if none else (answer, -1), room - len(q) - size(main)
+
+
+def passages(r, room, qa):
+    """Text of the passages that questions are asked about, to read."""
+    blocks = []
+    for _ in range(40):
+        block = [(False, i, None) for i in r.choice(qa["ids"])]
+        if size(block) > room: break
+        blocks.append(block); room -= size(block)
+    return None, blocks, None, room
+
+
+def spread_out(r, blocks, room, c):
+    """The blocks in any order, text of elsewhere before, between and behind them."""
+    bg = background(r, c, max(0, room - 4)) if room > 24 and (not blocks or r.random() < 0.9) else []
+    cuts = sorted(r.randint(0, len(bg)) for _ in blocks)
+    r.shuffle(blocks)
+    seq, at = [], 0
+    for b, cut in zip(blocks, cuts):
+        seq += [(False, i, None) for _, i in bg[at:cut]]
+        at = cut
+        seq += b
+    return seq + [(False, i, None) for _, i in bg[at:]]
+
+
+NOBODY = 255   # the sentence of tokens that belong to none; a window to scan has fewer sentences
+
+
+def lexical(question, sentences):
+    """BM25 of sentences for a question, token lists all: rarities and the mean length are those of the window, as when it is the first of a text."""
+    asked = set(keep.words(G["tok"].decode(question)))
+    bags = [keep.words(t) for t in G["tok"].decode_batch(sentences)]
+    found = [Counter(w for w in bag if w in asked) for bag in bags]
+    holding = Counter(w for f in found for w in f)
+    n, mean = len(bags), max(1, sum(map(len, bags)) / max(1, len(bags)))
+    rarity = {w: log(1 + (n - k + 0.5) / (k + 0.5)) for w, k in holding.items()}
+    norm = [keep.K1 * (1 - keep.B + keep.B * len(bag) / mean) for bag in bags]
+    return [sum(rarity[w] * k * (keep.K1 + 1) / (k + m) for w, k in f.items()) for f, m in zip(found, norm)]
+
+
+def sample(r, total, to_answer, mix):
+    """
+    -> tokens [total], key [total], (first question row, question rows, length, start of the context, answer known, question there); of a
+    window to scan also the sentence of each token [total] and the BM25 of that sentence for the question [total].
+    """
+    c, m = G["corpus"], MIX[mix]
+    x, kind = r.random(), "cloze"
+    for k in ("text", "qa", "fact", "recurring"):
+        x -= m[k]
+        if x < 0:
+            kind = k
+            break
+    room = total - 10
+    made = None
+    if kind == "qa":
+        made = asked(r, room, to_answer, m["none"], G["held" if mix == "held" else "qa"])
+    elif kind == "fact":
+        made = chain(r, room, to_answer) if r.random() < 0.2 else fact(r, room, m["none"])
+    elif kind == "recurring":
+        made = recurring(r, room, m["none"], c)
+    elif kind == "cloze":
+        made = cloze(r, room, m["none"], c)
+    elif r.random() < 0.35:
+        made = passages(r, room, G["qa"])
+    q, blocks, ans, room = made or (None, [], None, room)
+    if q is not None and mix != "held" and r.random() < 0.3:
+        q = np.array([t for t in q if r.random() > 0.12] or q, np.uint16)
+    seq = spread_out(r, blocks, room, c)
+    out, key = np.zeros(total, np.uint16), np.zeros(total, np.uint8)
+    n, nq = 1, 0 if q is None else len(q)
+    if to_answer and q is not None:
+        out[1] = Q; out[2:2 + nq] = q; out[2 + nq] = CTX
+        n = nq + 3
+    cs, behind = n, 0 if to_answer or q is None else nq + 2
+    known, laid = False, []
+    for g, ids, text in seq:
+        if n + len(ids) + behind > total:
+            break
+        out[n:n + len(ids)] = ids
+        if g:
+            key[n:n + len(ids)] |= EVIDENCE
+            sp = span(text, ans[1], ans[0]) if ans and to_answer and text is not None else None
+            if sp:
+                key[n + sp[0]] |= START; key[n + sp[1] - 1] |= END
+                known = True
+        laid.append((n, ids))
+        n += len(ids)
+    row0, nrow = n, behind
+    if behind:
+        out[n] = Q; out[n + 1:n + 1 + nq] = q; out[n + 1 + nq] = A
+        n += nrow
+    if q is not None and not key.any():
+        key[0] = EVIDENCE | START | END
+        known = True
+    meta = (row0, nrow, n, cs, known, q is not None)
+    if to_answer:
+        return out, key, meta
+    owner, words_count = np.full(total, NOBODY, np.uint8), np.zeros(total, np.float16)
+    scores = lexical(q.tolist(), [ids.tolist() for _, ids in laid]) if q is not None else [0] * len(laid)
+    for i, ((at, ids), score) in enumerate(zip(laid[:NOBODY], scores)):
+        owner[at:at + len(ids)], words_count[at:at + len(ids)] = i, score
+    return out, key, meta, owner, words_count
+
+
+def make(args):
+    """Writes a part of a pool to memory-backed files and returns its name: the parts need not go through a pipe."""
+    seed, count, total, to_answer, mix = args
+    r = random.Random(seed)
+    columns = list(zip(*(sample(r, total, to_answer, mix) for _ in range(count))))
+    name = f"/dev/shm/windows-{os.getpid()}-{seed}-{total}.npz"
+    np.savez(name, *(np.stack([np.asarray(x) for x in c]) for c in columns))
+    return name
+
+
+def pool_samples(pool, count, total, to_answer, mix, seed=0, per=500):
+    """Starts the work; .get() gives the names of the parts."""
+    return pool.map_async(make, [((seed + total) * 100003 + i, per, total, to_answer, mix) for i in range(max(1, count // per))], chunksize=1)
+
+
+def join(names):
+    parts = []
+    for n in names:
+        with np.load(n) as z:
+            parts.append([z[k] for k in z.files])
+        os.remove(n)
+    return [np.concatenate(column) for column in zip(*parts)]
