@@ -3,7 +3,7 @@ fit_answer.py MODEL_FOLDER [QUESTIONS]: how answers are read off the scores (sha
 
 Each held-out question is asked of a window of passages as the product asks: the best sentences are kept, read once more by the scan and once to
 answer from, in int8. Then asked again so that nothing answers: every second time the sentences that hold the answer are gone, else the
-question is changed. The settings are printed and written into the folder's config.json. 800 questions take 5 minutes on one core.
+question is changed. The settings are printed and written into the folder's config.json. 800 questions take 5 minutes on one core (OMP_NUM_THREADS=1: threads beside other work are slower).
 """
 import glob, json, os, random, sys
 from dataclasses import dataclass
