@@ -14,6 +14,7 @@ const arithmetic: Reader = {
       settings: {
         window_tokens: 965,
         cache_tokens: 256,
+        evidence_tokens: 256,
         top_tokens: 300,
         phrase_tokens: 8,
         rank: 'mass',

@@ -4,8 +4,13 @@
 export interface ScanSettings {
   /** Document tokens in one window, cached sentences included. */
   window_tokens: number;
-  /** Upper bound of the cache, in tokens. */
+  /** Upper bound of the cache, in tokens: what a window carries on. */
   cache_tokens: number;
+  /**
+   * Upper bound of the evidence that a scan leaves, in tokens, `cache_tokens` at least: beside the cache the best of what it has evicted,
+   * which no window reads again.
+   */
+  evidence_tokens: number;
   /** K: the best tokens whose sentences stay (paper, section 3: 300). */
   top_tokens: number;
   /** k: width of the phrase convolution (paper: 8; 1 means none). */

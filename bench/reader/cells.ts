@@ -4,11 +4,12 @@ import type { TokenizedSentence } from '../../shared/sentence.ts';
 import { mean, percent, says } from './judge.ts';
 import { type Cell, essaySentences, grid, hide } from './needles.ts';
 import type { Tested } from './reader.ts';
+import { answeredFrom } from './rerank.ts';
 import { spread } from './rows.ts';
 import { counted, scanned } from './scan.ts';
 
 interface Outcome {
-  /** The needle's sentences are in the final evidence. */
+  /** The needle's sentences are among those that the answer was read from. */
   kept: boolean;
   /** The answer says it, whatever the confidence. */
   answered: boolean;
@@ -98,8 +99,8 @@ async function* run<T extends Cell>(
     );
     const kept = await scanned(reader, settings, cell.mode, question, sentences);
     const evidence = kept.map((place) => text[place]!);
-    const { text: answer, confidence } = await reader.answer({ question, evidence });
-    const held = new Set(evidence.map((one) => one.trim()));
+    const { text: answer, confidence, relevance } = await reader.answer({ question, evidence });
+    const held = new Set(answeredFrom(kept, relevance!).map((place) => text[place]!.trim()));
     yield [
       cell,
       {

@@ -1,7 +1,8 @@
-import type { AttentionBackend } from '../../shared/attention.ts';
+import type { Answerer, AttentionBackend } from '../../shared/attention.ts';
 import type { ScanMode } from '../../shared/scan/index.ts';
 import type { TokenizedSentence } from '../../shared/sentence.ts';
 import { mean, percent } from './judge.ts';
+import { answeredFrom } from './rerank.ts';
 import { goldOf, type LongRow, type Piece, type QaRow, sentencesOf, spread, touched } from './rows.ts';
 import { byWords, closed, counted, scanned, within } from './scan.ts';
 
@@ -10,7 +11,11 @@ const MODES: ScanMode[] = ['sequential', 'tournament'];
 const BUDGET = 300;
 
 /** All passages as one text: is the sentence that answers within the evidence? */
-export async function oneText(backend: AttentionBackend, rows: QaRow[], questions: number): Promise<void> {
+export async function oneText(
+  backend: AttentionBackend & Answerer,
+  rows: QaRow[],
+  questions: number,
+): Promise<void> {
   const contexts = [...new Set(rows.map((row) => row.context))];
   const sentences: Piece[] = [];
   const first = new Map<string, { at: number; own: Piece[] }>();
@@ -37,7 +42,7 @@ export async function oneText(backend: AttentionBackend, rows: QaRow[], question
 
 /** Long documents: how much of the evidence is kept? */
 export async function longDocuments(
-  backend: AttentionBackend,
+  backend: AttentionBackend & Answerer,
   rows: LongRow[],
   questions: number,
 ): Promise<void> {
@@ -78,18 +83,24 @@ function verbatim(document: string, answers: string[]): [number, number][] {
 const escaped = (word: string): string => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 async function recall(
-  backend: AttentionBackend,
+  backend: AttentionBackend & Answerer,
   name: string,
   asked: { question: string; gold: number[]; text: TokenizedSentence[] }[],
 ): Promise<void> {
   const { settings } = await backend.describe();
-  const judged = { ...settings, cache_tokens: BUDGET };
   console.log(`${name}, ${asked.length} questions, ${BUDGET} tokens of evidence:`);
   const ways: [string, (one: (typeof asked)[number]) => Promise<number[]>][] = [
     ['BM25', async ({ question, text }) => within(byWords(question, text), text, BUDGET)],
     ...MODES.map((mode): (typeof ways)[number] => [
       mode,
-      ({ question, text }) => scanned(backend, judged, mode, question, text),
+      async ({ question, text }) => {
+        const evidence = await scanned(backend, settings, mode, question, text);
+        const { relevance } = await backend.answer({
+          question,
+          evidence: evidence.map((place) => text[place]!.text),
+        });
+        return answeredFrom(evidence, relevance!);
+      },
     ]),
   ];
   for (const [way, keep] of ways) {

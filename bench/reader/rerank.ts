@@ -9,3 +9,7 @@ export function reranked(order: number[], kept: number[], relevance: number[]): 
   const best = order.filter((place) => score.has(place)).sort((a, b) => score.get(b)! - score.get(a)!);
   return [...best, ...order.filter((place) => !score.has(place))];
 }
+
+/** Those of the evidence that the answer was read from, `cache_tokens` of them: what the reader passes over has no relevance. */
+export const answeredFrom = (evidence: number[], relevance: number[]): number[] =>
+  evidence.filter((_, i) => relevance[i]! > 0);

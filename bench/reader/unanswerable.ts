@@ -14,7 +14,7 @@ export async function unanswerable(
   for (const row of spread(rows, questions)) {
     const sentences = await counted(reader, closed(sentencesOf(row.context)));
     const { product } = await ranked(reader, settings, row.question, sentences);
-    const evidence = within(product, sentences, settings.cache_tokens).map((k) => sentences[k]!.text);
+    const evidence = within(product, sentences, settings.evidence_tokens).map((k) => sentences[k]!.text);
     const { confidence } = await reader.answer({ question: row.question, evidence });
     confidences[row.answers.length > 0 ? 'yes' : 'no'].push(confidence);
   }

@@ -27,7 +27,7 @@ export async function oneWindow(
     const { sentences, gold } = await windowOf(reader, contexts, row, i);
     if (gold === undefined) continue;
     const { product, attention } = await ranked(reader, settings, row.question, sentences);
-    const kept = within(product, sentences, settings.cache_tokens);
+    const kept = within(product, sentences, settings.evidence_tokens);
     const answer = await reader.answer({
       question: row.question,
       evidence: kept.map((k) => sentences[k]!.text),

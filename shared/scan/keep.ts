@@ -1,22 +1,34 @@
 import type { WindowScores } from '../attention.ts';
 import { scoreLexically } from '../lexical.ts';
-import { keepWithin, rankSentences } from '../selection.ts';
-import type { ScanState, Window } from './state.ts';
+import { keepWithin, type Ranked, rankSentences } from '../selection.ts';
+import type { Placed, ScanState, Window } from './state.ts';
 
-/**
- * What of a scored window stays within `cache_tokens`.
- *
- * @returns indices of the window's sentences in document order, and the words counted so far
- */
-export function keep(
-  { settings, lexical, round }: ScanState,
-  { sentences, taken }: Window,
-  scores: WindowScores,
-): { kept: number[]; lexical: ScanState['lexical'] } {
+/** What becomes of a scored window. */
+export interface Kept {
+  /** The window's sentences with their places in the round's input. */
+  sentences: Placed[];
+  /** Best first. */
+  ranked: Ranked[];
+  /** Indices of those that stay within `cache_tokens`, in document order. */
+  kept: number[];
+  /** The question's words counted so far. */
+  lexical: ScanState['lexical'];
+}
+
+export function keep(state: ScanState, { sentences, taken }: Window, scores: WindowScores): Kept {
+  const { settings, cursor, round } = state;
   // What a later round reads has been counted in the first.
   const fresh = round === 0 ? taken : 0;
   const texts = sentences.map((s) => s.text);
-  const words = lexical && scoreLexically(lexical, texts, fresh);
+  const words = state.lexical && scoreLexically(state.lexical, texts, fresh);
   const ranked = rankSentences(scores, settings, words?.scores);
-  return { kept: keepWithin(ranked, sentences, settings.cache_tokens), lexical: words?.counts ?? null };
+  const carried = sentences.length - taken;
+  return {
+    sentences: sentences.map((s, i) =>
+      i < carried ? state.cache[i]! : { ...s, place: cursor + i - carried },
+    ),
+    ranked,
+    kept: keepWithin(ranked, sentences, settings.cache_tokens),
+    lexical: words?.counts ?? null,
+  };
 }

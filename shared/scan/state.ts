@@ -4,8 +4,18 @@ import type { TokenizedSentence } from '../sentence.ts';
 
 export type ScanMode = 'sequential' | 'tournament';
 
+/** A sentence and its place in the round's input. */
+export interface Placed extends TokenizedSentence {
+  place: number;
+}
+
+/** A sentence that the cache had no room for, with its score when it was last read; larger is better. */
+export interface RunnerUp extends Placed {
+  score: number;
+}
+
 /**
- * Where a scan stands. Plain JSON, bounded by the cache. Round 0 reads the documents; round r > 0 of a tournament reads the survivors
+ * Where a scan stands. Plain JSON, bounded by the evidence. Round 0 reads the documents; round r > 0 of a tournament reads the survivors
  * of round r-1, which the caller stores as they come and gives back in order.
  */
 export interface ScanState {
@@ -18,7 +28,10 @@ export interface ScanState {
   survived_tokens: number;
   /** Tokens of this round's input already read. */
   read_tokens: number;
-  cache: TokenizedSentence[];
+  /** What the next window carries, in the order of the documents; once the scan is done, the evidence. */
+  cache: Placed[];
+  /** Best first. */
+  runners_up: RunnerUp[];
   /** The question's words in the text so far; null where the settings give them no weight. */
   lexical: LexicalCounts | null;
   /** Windows scored so far, all rounds. */
@@ -67,6 +80,7 @@ export const startOf = (mode: ScanMode, settings: ScanSettings, question: string
   survived_tokens: 0,
   read_tokens: 0,
   cache: [],
+  runners_up: [],
   lexical: settings.lexical_weight > 0 ? lexicalCounts(question) : null,
   windows: 0,
   done: false,

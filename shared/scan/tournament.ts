@@ -1,3 +1,4 @@
+import { keepWithin } from '../selection.ts';
 import type { TokenizedSentence } from '../sentence.ts';
 import { packWindow, totalTokens } from '../windows.ts';
 import { keep } from './keep.ts';
@@ -5,8 +6,8 @@ import { type Outcome, type Plan, type Scan, type ScanState, startOf } from './s
 
 /**
  * Round 0 scores every window of the documents apart from the others; each leaves its best `cache_tokens` tokens of sentences. The
- * survivors, packed into windows again, play the next round, until one window holds them all: its best make the cache. Windows of a
- * round do not depend on each other, so they can be scored side by side, and rounds are logarithmic in the length.
+ * survivors, packed into windows again, play the next round, until one window holds them all: its best `evidence_tokens` are the
+ * evidence. Windows of a round do not depend on each other, so they can be scored side by side, and rounds are logarithmic in the length.
  */
 export const tournament: Scan = {
   start: (settings, question) => startOf('tournament', settings, question),
@@ -24,17 +25,17 @@ export const tournament: Scan = {
   },
 
   absorb(state, window, scores): Outcome {
-    const { sentences, taken } = window;
-    const { kept, lexical } = keep(state, window, scores);
-    const survivors = kept.map((i) => sentences[i]!);
+    const { sentences, ranked, kept, lexical } = keep(state, window, scores);
+    const survivors = kept.map((i) => window.sentences[i]!);
+    // Should this turn out to be the round's only window, nothing follows that would have to be small.
+    const evidence = state.cursor === 0 ? keepWithin(ranked, sentences, state.settings.evidence_tokens) : [];
     return {
       state: {
         ...state,
-        cursor: state.cursor + taken,
+        cursor: state.cursor + window.taken,
         read_tokens: state.read_tokens + totalTokens(sentences),
         survived_tokens: state.survived_tokens + totalTokens(survivors),
-        // The last window's survivors; they are the final cache when the round turns out to be a single window.
-        cache: survivors,
+        cache: evidence.map((i) => sentences[i]!),
         lexical,
         windows: state.windows + 1,
       },
@@ -58,7 +59,7 @@ function eliminating(ahead: TokenizedSentence[], cacheTokens: number): number {
 
 /** A round of one window decides; any other is followed by a round over its survivors. */
 function endRound(state: ScanState): ScanState {
-  // `cache` holds the whole of what survived exactly when the round was a single window (or read nothing).
-  if (state.survived_tokens === totalTokens(state.cache)) return { ...state, done: true };
+  // A second window empties what the first has put there.
+  if (state.cache.length > 0 || state.survived_tokens === 0) return { ...state, done: true };
   return { ...state, round: state.round + 1, cursor: 0, survived_tokens: 0, read_tokens: 0, cache: [] };
 }

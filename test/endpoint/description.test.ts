@@ -4,6 +4,7 @@ import { readDescription } from '../../workers/attention/endpoint/wire.ts';
 const settings = {
   window_tokens: 965,
   cache_tokens: 256,
+  evidence_tokens: 512,
   top_tokens: 300,
   phrase_tokens: 8,
   rank: 'mass',
@@ -19,6 +20,7 @@ describe('a description', () => {
       settings: {
         window_tokens: 3456,
         cache_tokens: 1152,
+        evidence_tokens: 1152,
         top_tokens: 300,
         phrase_tokens: 8,
         rank: 'peak',

@@ -83,23 +83,32 @@ const cases = fc.record({
   // As long as the phrase at least: its own best token then beats any that only borders on it.
   needleTokens: fc.integer({ min: 8, max: 60 }),
   ahead: fc.integer({ min: 1, max: 60 }),
-  settings: fc.record({
-    window_tokens: fc.integer({ min: 20, max: 300 }),
-    cache_tokens: fc.integer({ min: 10, max: 120 }),
-    top_tokens: fc.integer({ min: 1, max: 300 }),
-    phrase_tokens: fc.integer({ min: 1, max: 8 }),
-    rank: fc.constant('peak' as const),
-    lexical_weight: fc.constantFrom(0, 0.3),
-  }),
+  settings: fc
+    .record({
+      window_tokens: fc.integer({ min: 20, max: 300 }),
+      cache_tokens: fc.integer({ min: 10, max: 120 }),
+      evidence_tokens: fc.constantFrom(0, 30, 200),
+      top_tokens: fc.integer({ min: 1, max: 300 }),
+      phrase_tokens: fc.integer({ min: 1, max: 8 }),
+      rank: fc.constant('peak' as const),
+      lexical_weight: fc.constantFrom(0, 0.3),
+    })
+    .map((s) => ({ ...s, evidence_tokens: s.cache_tokens + s.evidence_tokens })),
 });
 const smallest: ScanSettings = {
   window_tokens: 10,
   cache_tokens: 5,
+  evidence_tokens: 5,
   top_tokens: 1,
   phrase_tokens: 1,
   rank: 'peak',
   lexical_weight: 0,
 };
+/** The best sentence stays even where it alone is over the bound of the cache. */
+const holdsOversized = ({ cache }: ScanState, { cache_tokens }: ScanSettings) =>
+  cache.some((s) => s.tokens > cache_tokens);
+const carried = ({ window }: Run['windows'][number]) =>
+  totalTokens(window.sentences.slice(0, window.sentences.length - window.taken));
 const ascending = (sentences: TokenizedSentence[]) =>
   sentences.every((s, i) => i === 0 || sentences[i - 1]!.start < s.start);
 
@@ -115,7 +124,15 @@ describe.each(['sequential', 'tournament'] as const)('%s scan', (mode) => {
         expect(read).toEqual(input);
         expect(windows.every(({ window }) => ascending(window.sentences))).toBe(true);
         expect(ascending(state.cache)).toBe(true);
-        expect(totalTokens(state.cache) <= settings.cache_tokens || state.cache.length === 1).toBe(true);
+        expect(totalTokens(state.cache) <= settings.evidence_tokens || holdsOversized(state, settings)).toBe(
+          true,
+        );
+        expect(
+          windows.every(
+            (w) => carried(w) <= settings.cache_tokens || w.window.sentences.length - w.window.taken === 1,
+          ),
+        ).toBe(true);
+        expect(new Set(state.cache.map((s) => s.text)).size).toBe(state.cache.length);
         expect(state.cache.map((s) => s.text)).toContain(NEEDLE);
         expect(state.windows).toBe(windows.length);
       }),
@@ -152,6 +169,19 @@ describe.each(['sequential', 'tournament'] as const)('%s scan', (mode) => {
   });
 });
 
+describe('sequential scan', () => {
+  it('brings back what the cache had no room for, where the evidence may hold more', () => {
+    const input = documentOf([20, 20, 20, 20, 20, 20], 0.5, 20);
+    const settings = { ...smallest, window_tokens: 60, cache_tokens: 20, top_tokens: 60 };
+    const paper = drive('sequential', { ...settings, evidence_tokens: 20 }, input, 50, false).state.cache;
+    const more = drive('sequential', { ...settings, evidence_tokens: 60 }, input, 50, false).state.cache;
+    expect(paper.map((s) => s.text)).toEqual([NEEDLE]);
+    expect(more).toHaveLength(3);
+    expect(more).toEqual(expect.arrayContaining(paper));
+    expect(ascending(more)).toBe(true);
+  });
+});
+
 describe('tournament scan', () => {
   it('takes a logarithmic number of rounds', () => {
     const input = documentOf(
@@ -162,6 +192,7 @@ describe('tournament scan', () => {
     const settings = {
       window_tokens: 500,
       cache_tokens: 100,
+      evidence_tokens: 100,
       top_tokens: 60,
       phrase_tokens: 8,
       rank: 'peak' as const,

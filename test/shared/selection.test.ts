@@ -5,6 +5,7 @@ import { keepWithin, rankSentences } from '../../shared/selection.ts';
 const settings = (some: Partial<ScanSettings>): ScanSettings => ({
   window_tokens: 100,
   cache_tokens: 30,
+  evidence_tokens: 30,
   top_tokens: 3,
   phrase_tokens: 1,
   rank: 'peak',

@@ -18,6 +18,7 @@ export const overlap: Reader = {
       settings: {
         window_tokens: 128,
         cache_tokens: 48,
+        evidence_tokens: 64,
         top_tokens: 24,
         phrase_tokens: 4,
         rank: 'mass',

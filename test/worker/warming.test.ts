@@ -48,6 +48,7 @@ function endpoint({ failing, status = 503, model = () => 'm', atOnce = 1 }: Faul
     settings: {
       window_tokens: 128,
       cache_tokens: 48,
+      evidence_tokens: 48,
       top_tokens: 24,
       phrase_tokens: 4,
       rank: 'mass',

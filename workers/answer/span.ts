@@ -13,7 +13,10 @@ export interface Evidence {
   standing: number[];
 }
 
-const notFound = (confidence: number, relevance: number[]): Answer => ({
+/** An answer with the relevance of every sentence that it was read from. */
+type Read = Answer & Required<Pick<Answer, 'relevance'>>;
+
+const notFound = (confidence: number, relevance: number[]): Read => ({
   found: false,
   text: '',
   confidence,
@@ -26,7 +29,7 @@ export async function answerSpan(
   graph: Graph,
   { sentences, bytes, layout, standing }: Evidence,
   settings: AnswerSettings,
-): Promise<Answer> {
+): Promise<Read> {
   const { ids, lengths, first } = layout;
   const owner = lengths.flatMap((length, sentence) => new Array<number>(length).fill(sentence));
   if (owner.length === 0) return notFound(0, new Array<number>(sentences.length).fill(0));

@@ -47,6 +47,22 @@ export function layOutToAnswer(sentences: number[][], question: number[], manife
   return laidOut([bos, asks, ...question, context], sentences, manifest.answer.max_window_tokens);
 }
 
+/** The same for more than the graph reads at once: consecutive sentences, as many in each part as fit. */
+export function layOutParts(sentences: number[][], question: number[], manifest: Manifest): Layout[] {
+  const room = manifest.answer.max_window_tokens - question.length - 3;
+  const parts: number[][][] = [];
+  let left = 0;
+  for (const ids of sentences) {
+    if (parts.length === 0 || ids.length > left) {
+      parts.push([]);
+      left = room;
+    }
+    parts.at(-1)!.push(ids);
+    left -= ids.length;
+  }
+  return parts.map((part) => layOutToAnswer(part, question, manifest));
+}
+
 function laidOut(before: number[], sentences: number[][], limit: number): Layout {
   const lengths = trimLongest(
     sentences.map((ids) => ids.length),

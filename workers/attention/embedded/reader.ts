@@ -1,9 +1,10 @@
 import type { Answerer, AttentionBackend } from '../../../shared/attention.ts';
 import { lexicalCounts, scoreLexically } from '../../../shared/lexical.ts';
 import { standings } from '../../../shared/selection.ts';
+import { shortlist } from '../../answer/shortlist.ts';
 import { answerSpan } from '../../answer/span.ts';
 import type { Graph } from './graph.ts';
-import { encodeQuestion, layOut, layOutToAnswer } from './layout.ts';
+import { encodeQuestion, layOut, layOutParts, layOutToAnswer } from './layout.ts';
 import type { Manifest } from './manifest.ts';
 import { scanWindow } from './scan.ts';
 import type { ReaderTokenizer } from './tokenizer.ts';
@@ -44,16 +45,43 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
     async answer({ question, evidence }) {
       const [manifest, tokenizer] = await Promise.all([parts.manifest(), parts.tokenizer()]);
       const asked = encodeQuestion(question, tokenizer, manifest);
-      const ids = evidence.map((sentence) => tokenizer.encode(sentence));
-      const weighed = await scanWindow(await parts.scan(), layOut(ids, asked, manifest));
-      const { scores: words } = scoreLexically(lexicalCounts(question), evidence, evidence.length);
-      const read = {
-        sentences: evidence,
-        bytes: ids.map((tokens) => tokens.map((id) => tokenizer.byteLength(id))),
-        layout: layOutToAnswer(ids, asked, manifest),
-        standing: standings(weighed, manifest.settings, words),
+      const all = evidence.map((text) => {
+        const ids = tokenizer.encode(text);
+        return { text, ids, tokens: ids.length };
+      });
+      const [scan, answer] = await Promise.all([parts.scan(), parts.answer()]);
+      const standingOf = async (sentences: typeof all) => {
+        const scores = await scanWindow(scan, layOut(idsOf(sentences), asked, manifest));
+        const texts = sentences.map((s) => s.text);
+        const words = scoreLexically(lexicalCounts(question), texts, texts.length);
+        return standings(scores, manifest.settings, words.scores);
       };
-      return answerSpan(await parts.answer(), read, manifest.answer);
+      let chosen = all.map((_, i) => i);
+      const budget = manifest.settings.cache_tokens;
+      if (all.reduce((sum, { tokens }) => sum + tokens, 0) > budget) {
+        const layouts = layOutParts(idsOf(all), asked, manifest);
+        const weight = manifest.answer.standing_weight;
+        chosen = await shortlist(answer, all, layouts, await standingOf(all), weight, budget);
+      }
+      const read = chosen.map((i) => all[i]!);
+      const found = await answerSpan(
+        answer,
+        {
+          sentences: read.map((s) => s.text),
+          bytes: read.map(({ ids }) => ids.map((id) => tokenizer.byteLength(id))),
+          layout: layOutToAnswer(idsOf(read), asked, manifest),
+          standing: await standingOf(read),
+        },
+        manifest.answer,
+      );
+      const relevance = evidence.map(() => 0);
+      found.relevance.forEach((share, i) => {
+        relevance[chosen[i]!] = share;
+      });
+      const spans = found.spans.map((span) => ({ ...span, sentence: chosen[span.sentence]! }));
+      return { ...found, spans, relevance };
     },
   };
 }
+
+const idsOf = (sentences: { ids: number[] }[]) => sentences.map((s) => s.ids);

@@ -76,12 +76,13 @@ const DescribeReply = z.object({
     .object({
       window_tokens: count,
       cache_tokens: count,
+      evidence_tokens: count,
       top_tokens: count,
       phrase_tokens: count,
       rank: z.enum(['peak', 'mass']),
       lexical_weight: z.number().nonnegative(),
     })
-    .refine((s) => s.cache_tokens < s.window_tokens)
+    .refine((s) => s.cache_tokens < s.window_tokens && s.cache_tokens <= s.evidence_tokens)
     .optional(),
 });
 
@@ -148,6 +149,7 @@ export function readDescription(data: unknown): BackendDescription {
   const settings: ScanSettings = {
     window_tokens,
     cache_tokens,
+    evidence_tokens: cache_tokens,
     top_tokens: 300,
     phrase_tokens: 8,
     rank: 'peak',
