@@ -18,13 +18,16 @@ interface Outcome {
   refused: boolean;
 }
 
-const MODES: ScanMode[] = ['sequential', 'tournament'];
-
 /** Needles in a long text of essays: are they in the evidence, and is the answer right? */
-export async function needleGrid(tested: Tested, tokens: number, count: number): Promise<void> {
+export async function needleGrid(
+  tested: Tested,
+  tokens: number,
+  count: number,
+  modes: ScanMode[],
+): Promise<void> {
   const essays = essaySentences();
   if (!essays) return;
-  for (const mode of MODES) {
+  for (const mode of modes) {
     const cells = spread(grid(tokens, mode), count);
     const outcomes: (Outcome & { set: string })[] = [];
     for await (const [cell, outcome] of run(tested, essays, cells))
@@ -97,7 +100,7 @@ async function* run<T extends Cell>(
     const sentences = text.map(
       (one, start): TokenizedSentence => ({ ...(known.get(one) ?? own.get(one)!), start }),
     );
-    const kept = await scanned(reader, settings, cell.mode, question, sentences);
+    const { evidence: kept } = await scanned(reader, settings, cell.mode, question, sentences);
     const evidence = kept.map((place) => text[place]!);
     const { text: answer, confidence, relevance } = await reader.answer({ question, evidence });
     const held = new Set(answeredFrom(kept, relevance!).map((place) => text[place]!.trim()));

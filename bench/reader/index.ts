@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { type ScanMode, scans } from '../../shared/scan/index.ts';
 import { needleGrid, repeatCells } from './cells.ts';
 import { essaySentences } from './needles.ts';
 import { testedReader } from './reader.ts';
@@ -24,7 +25,8 @@ const CELLS = 100;
 /**
  * What the embedded reader finds and answers, int8 on the same runtime as the Worker's, BM25 beside it.
  *
- * `--data FILE` takes question rows or long documents of your own (JSON lines, .xz or not): see rows.ts. `--suite needles --tokens N` hides
+ * `--data FILE` takes question rows or long documents of your own (JSON lines, .xz or not): see rows.ts. `--mode` names one way to scan
+ * long texts; both otherwise. `--suite needles --tokens N` hides
  * sentences in essays. `--sentences FILE` writes the essays' sentences down for another program to hide needles in, and `--cells FILE` runs
  * a sample of that program's cells again: reader/training/needles.py.
  */
@@ -34,6 +36,7 @@ export async function main(argv: string[]): Promise<void> {
     options: {
       model: { type: 'string', default: 'reader/assets' },
       data: { type: 'string' },
+      mode: { type: 'string', default: 'sequential,tournament' },
       suite: { type: 'string', default: 'window,unanswerable,long' },
       questions: { type: 'string' },
       tokens: { type: 'string', default: '20000' },
@@ -48,12 +51,13 @@ export async function main(argv: string[]): Promise<void> {
   console.log(`${model}, lexical weight ${settings.lexical_weight}, threshold ${threshold}`);
   if (values.cells) return repeatCells(tested, values.cells);
   const wanted = values.suite.split(',');
+  const modes = values.mode.split(',').filter((mode): mode is ScanMode => mode in scans);
   const run = async (suite: string, path: string, questions: number) => {
     const most = Number(values.questions ?? questions);
-    if (suite === 'long') return longDocuments(reader, rowsOf<LongRow>(path), most);
+    if (suite === 'long') return longDocuments(reader, rowsOf<LongRow>(path), most, modes);
     const rows = rowsOf<QaRow>(path);
     if (suite === 'window') return oneWindow(tested, rows, most);
-    if (suite === 'text') return oneText(reader, rows, most);
+    if (suite === 'text') return oneText(reader, rows, most, modes);
     return unanswerable(tested, rows, most);
   };
   if (values.data) {
@@ -69,7 +73,7 @@ export async function main(argv: string[]): Promise<void> {
     if (path) await run(suite, path, questions);
   }
   if (wanted.includes('needles'))
-    await needleGrid(tested, Number(values.tokens), Number(values.questions ?? CELLS));
+    await needleGrid(tested, Number(values.tokens), Number(values.questions ?? CELLS), modes);
 }
 
 function writeSentences(path: string): void {

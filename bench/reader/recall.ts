@@ -6,7 +6,6 @@ import { answeredFrom } from './rerank.ts';
 import { goldOf, type LongRow, type Piece, type QaRow, sentencesOf, spread, touched } from './rows.ts';
 import { byWords, closed, counted, scanned, within } from './scan.ts';
 
-const MODES: ScanMode[] = ['sequential', 'tournament'];
 /** Tokens of evidence that long texts are judged by. */
 const BUDGET = 300;
 
@@ -15,6 +14,7 @@ export async function oneText(
   backend: AttentionBackend & Answerer,
   rows: QaRow[],
   questions: number,
+  modes: ScanMode[],
 ): Promise<void> {
   const contexts = [...new Set(rows.map((row) => row.context))];
   const sentences: Piece[] = [];
@@ -37,6 +37,7 @@ export async function oneText(
     backend,
     `one text of ${tokens} tokens`,
     asked.map((one) => ({ ...one, text })),
+    modes,
   );
 }
 
@@ -45,6 +46,7 @@ export async function longDocuments(
   backend: AttentionBackend & Answerer,
   rows: LongRow[],
   questions: number,
+  modes: ScanMode[],
 ): Promise<void> {
   const asked = rows.flatMap((row) => {
     const sentences = sentencesOf(row.document);
@@ -66,6 +68,7 @@ export async function longDocuments(
     backend,
     'long documents',
     chosen.map(({ question, gold, sentences }) => ({ question, gold, text: known.get(sentences)! })),
+    modes,
   );
 }
 
@@ -86,34 +89,31 @@ async function recall(
   backend: AttentionBackend & Answerer,
   name: string,
   asked: { question: string; gold: number[]; text: TokenizedSentence[] }[],
+  modes: ScanMode[],
 ): Promise<void> {
   const { settings } = await backend.describe();
-  console.log(`${name}, ${asked.length} questions, ${BUDGET} tokens of evidence:`);
-  const ways: [string, (one: (typeof asked)[number]) => Promise<number[]>][] = [
-    ['BM25', async ({ question, text }) => within(byWords(question, text), text, BUDGET)],
-    ...MODES.map((mode): (typeof ways)[number] => [
-      mode,
-      async ({ question, text }) => {
-        const evidence = await scanned(backend, settings, mode, question, text);
-        const { relevance } = await backend.answer({
-          question,
-          evidence: evidence.map((place) => text[place]!.text),
-        });
-        return answeredFrom(evidence, relevance!);
-      },
-    ]),
-  ];
-  for (const [way, keep] of ways) {
-    const hits: boolean[] = [];
-    const shares: number[] = [];
-    for (const one of asked) {
-      const kept = new Set(await keep(one));
-      const size = (places: number[]) => places.reduce((sum, at) => sum + one.text[at]!.tokens, 0);
-      hits.push(one.gold.some((at) => kept.has(at)));
-      shares.push(size(one.gold.filter((at) => kept.has(at))) / Math.min(BUDGET, size(one.gold)));
+  console.log(`${name}, ${asked.length} questions, ${BUDGET} tokens:`);
+  const tally = new Map<string, { hits: boolean[]; shares: number[] }>();
+  for (const { question, gold, text } of asked) {
+    const size = (places: number[]) => places.reduce((sum, at) => sum + text[at]!.tokens, 0);
+    const count = (way: string, places: number[]) => {
+      if (!tally.has(way)) tally.set(way, { hits: [], shares: [] });
+      const kept = new Set(places);
+      tally.get(way)!.hits.push(gold.some((at) => kept.has(at)));
+      tally.get(way)!.shares.push(size(gold.filter((at) => kept.has(at))) / Math.min(BUDGET, size(gold)));
+    };
+    count('BM25', within(byWords(question, text), text, BUDGET));
+    for (const mode of modes) {
+      const { evidence, cache } = await scanned(backend, settings, mode, question, text);
+      const texts = evidence.map((place) => text[place]!.text);
+      const { relevance } = await backend.answer({ question, evidence: texts });
+      count(`${mode}, answered from`, answeredFrom(evidence, relevance!));
+      count(`${mode}, in the cache`, cache);
+      count(`${mode}, all the evidence (${settings.evidence_tokens})`, evidence);
     }
-    console.log(
-      `  ${way.padEnd(12)} a sentence of the evidence kept ${percent(mean(hits))}  share of the evidence ${percent(mean(shares))}`,
-    );
   }
+  for (const [way, { hits, shares }] of tally)
+    console.log(
+      `  ${way.padEnd(36)} a sentence of the evidence kept ${percent(mean(hits))}  share of the evidence ${percent(mean(shares))}`,
+    );
 }

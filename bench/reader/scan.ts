@@ -52,18 +52,19 @@ export async function ranked(
   };
 }
 
-/** A whole scan in memory: places of the sentences in the final cache. */
+/** A whole scan in memory: places of the evidence, and of what of it the cache holds. */
 export async function scanned(
   backend: AttentionBackend,
   settings: ScanSettings,
   mode: ScanMode,
   question: string,
   sentences: TokenizedSentence[],
-): Promise<number[]> {
+): Promise<{ evidence: number[]; cache: number[] }> {
   const scan = scans[mode];
   let state = scan.start(settings, question);
   let input = sentences;
   let survivors: TokenizedSentence[] = [];
+  let cache: TokenizedSentence[] = [];
   while (!state.done) {
     const plan = scan.plan(state, input.slice(state.cursor, state.cursor + 2000), true);
     if (plan.kind === 'advance') {
@@ -76,9 +77,11 @@ export async function scanned(
       const outcome = scan.absorb(state, plan.window, windows[0]!);
       state = outcome.state;
       survivors.push(...outcome.survivors);
+      cache = mode === 'sequential' ? state.cache : outcome.survivors;
     }
   }
-  return state.cache.map((s) => s.start);
+  const places = (sentences: TokenizedSentence[]) => sentences.map((s) => s.start);
+  return { evidence: places(state.cache), cache: places(cache) };
 }
 
 /** Every sentence ends in white space, as it would where its text goes on. */

@@ -40,7 +40,7 @@ class Answerer(nn.Module):
         return F.linear(s.gn(F.gelu(s.guess(h))), s.emb.weight)
 
 
-SHAPE = dict(d=384, layers=8, heads=6, ff=1024)
+SHAPE = dict(d=256, layers=12, heads=4, ff=704)   # as config.json says
 TRAINING_ONLY = ("guess.", "gn.")
 
 

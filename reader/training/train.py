@@ -120,6 +120,7 @@ def main():
         log("compiled", z)
     held = [unpacked(on_device(windows.join(j.get()))) for j in held.values()]
     for z in kind.SIZES: pools.take(z, 0.0)
+    if init: log("  kept out, before:", {k: round(v, 3) for k, v in task.held(held[0]).items()})
     begin = time.time(); budget = max(stop - (begin - t0), 10 if SMOKE else 60); step = tokens = 0
     rz = random.Random(seed); mean = {}; checked = begin
     while True:
