@@ -53,7 +53,7 @@ def projections(attention: Any, config: Any, x_rows: Tensor, x: Tensor) -> tuple
         k = torch.nn.functional.linear(x, weight[wide : wide + narrow], None if bias is None else bias[wide : wide + narrow])
     else:
         q, k = attention.q_proj(x_rows), attention.k_proj(x)
-    q, k = q.unflatten(-1, (-1, dim)), k.unflatten(-1, (-1, dim))
+    q, k = q.view(*q.shape[:-1], -1, dim), k.view(*k.shape[:-1], -1, dim)
     for name in ("q_norm", "q_layernorm"):
         if getattr(attention, name, None) is not None:
             q, k = getattr(attention, name)(q), getattr(attention, "k" + name[1:])(k)

@@ -65,18 +65,15 @@ def main() -> None:
         lambda: large.measure_reference(10),
         *(lambda k=k, n=n: large.sequential(n, k, 20) for k in ("bf16", "FP8") for n in (large.last, large.middle)),
         *(lambda k=k, n=n: large.rounds(n, k) for k in ("bf16", "FP8") for n in (large.last, large.middle)),
+        small.ways,
+        large.ways,
         lambda: stages(small.engine("bf16"), small.engine("FP8"), chip, 40, WINDOW, 455),
         lambda: host(small.engine("bf16"), chip, 40, WINDOW, 455),
-        lambda: small.header(),
-        *(lambda n=n: small.rounds(n, "bf16", PAPER_WINDOW) for n in (last, middle)),
-        lambda: small.sequential(last, "bf16", 60, PAPER_WINDOW),
-        lambda: small.sequential(last, "FP8", 60),
-        lambda: large.sequential(large.last, "bf16", 20, PAPER_WINDOW),
-        lambda: large.rounds(large.last, "bf16", PAPER_WINDOW),
-        *(lambda n=n: small.rounds(n, "FP8", PAPER_WINDOW) for n in (last, middle)),
         *(lambda b=b, n=n: b.agreement(n) for b in (small, large) for n in (b.last, b.middle)),
         lambda: stages(large.engine("bf16"), large.engine("FP8"), chip, 20, WINDOW, 455),
-        *(lambda k=k: small.two_streams(k) for k in ("bf16", "FP8")),
+        lambda: small.header(),
+        lambda: small.sequential(last, "FP8", 60),
+        *(lambda k=k: small.rounds(last, k, PAPER_WINDOW) for k in ("bf16", "FP8")),
     ])
 
 

@@ -6,7 +6,6 @@ import json
 import math
 import statistics
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +55,12 @@ class Bench:
             size = self.batch * bucket(WINDOW)
             self.engines[kind] = Engine(self.model, NoTokenizer(), compiled=True, graphs=True, max_batch_tokens=size, fp8=kind == "FP8")
         return self.engines[kind]
+
+    def ways(self) -> None:
+        """What the engines chose at their start."""
+        for kind, engine in self.engines.items():
+            swiglu = "in" if engine.trunk.one_kernel else "after"
+            print(f"\n{self.name}, {kind}: {engine.trunk.attention} attention, SwiGLU {swiglu} the matmul", flush=True)
 
     def keep(self, row: str, **figures: Any) -> None:
         self.figures[f"{self.name} {row}"] = {**figures, "at": time.perf_counter() - START}
@@ -122,17 +127,6 @@ class Bench:
         scan()
         count = math.ceil(DOCUMENT / (window - PROMPT - CACHE - PADDING))
         self.row("sequential", window, kind, layer, count, wall(scan) / repeats * count)
-
-    def two_streams(self, kind: str) -> None:
-        """Round 1 by two threads, each on its own stream: whether one's norms can run under the other's matmuls."""
-        engine, windows = self.engine(kind), make(math.ceil(DOCUMENT / (WINDOW - PROMPT)), WINDOW)
-        half = len(windows) // 2
-        def scan(part: list[Any]) -> None:
-            with torch.cuda.stream(torch.cuda.Stream()):
-                engine.importance(part, [ROWS] * len(part), ((self.last, None),))
-        with ThreadPoolExecutor(2) as pool:
-            both = [wall(lambda: list(pool.map(scan, (windows[:half], windows[half:])))) for _ in range(3)]
-        self.row("round 1, two streams", WINDOW, kind, self.last, len(windows), min(both))
 
     def agreement(self, layer: int) -> None:
         """On random weights attention is nearly uniform, so this is a hard case."""

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from transformers import PreTrainedTokenizerFast
 
+from gated import by_row, gated, gated_eight, times
 from measure import Chip, cuda_ms, host_ms
 from plan import Batch
 from prompt import Prompt, by_sentence
 from retrieval import position_tables
-from trunk import quantize
 from wire import encode_half
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def attempt(label: str, times: int, work: Any, floor: float, batches: float, clo
     try:
         ms = clock(work)
     except Exception as error:  # noqa: BLE001
-        print(f"| {label} | failed: {type(error).__name__} {str(error)[:120]} |", flush=True)
+        print(f"| {label} | failed: {type(error).__name__} {' '.join(str(error).split())[:120]} |", flush=True)
         return 0.0
     say(label, times, ms, floor, batches)
     return ms
@@ -52,40 +52,55 @@ def stages(engine: Any, eight: Any, chip: Chip, windows: int, length: int, scan_
     narrow, wide = (torch.randn(tokens, n, device="cuda", dtype=torch.bfloat16) for n in (d, ff))
     print(f"\nstages, {windows} windows of {length} tokens in a batch, {batches:.1f} batches a scan\n")
     print("| stage | a batch | ms each | floor ms | floor / time | s a scan |\n|---|---|---|---|---|---|", flush=True)
-    products = [("qkv", narrow, fused.qkv, d + 2 * kv), ("out", narrow, fused.out, d), ("gate, up", narrow, fused.gate_up, 2 * ff), ("down", wide, fused.down, d)]
+    gate_up, down = fused.gate_up[0], fused.down[0]
     attention = 2 * tokens * length * d
-    linear = sum(2 * tokens * x.shape[1] * out for _, x, _, out in products)
+
+    def product(n: int, m: int) -> tuple[float, float]:
+        """FLOPs, and the bytes of the input, the weight and the output, of a product from n to m numbers a token."""
+        return 2.0 * tokens * n * m, 2.0 * (tokens * (n + m) + n * m)
+
+    linear = sum(product(*x)[0] for x in ((d, d + 2 * kv), (d, d), (d, 2 * ff), (ff, d)))
     attempt("the whole batch", 1, lambda: engine.forward(ids, rows, valid, ((layer, None),)), chip.floor((linear + attention) * layer), batches)
     attempt("embedding", 1, lambda: engine.base.embed_tokens(ids), chip.floor(0, 4 * tokens * d), batches)
     one = attempt("one layer", layer, lambda: engine.trunk.step[0](hidden, *tables), chip.floor(linear + attention), batches)
-    parts = [
-        attempt(
-            f"- {name}", layer, lambda x=x, weight=weight, bias=bias: F.linear(x, weight, bias),
-            chip.floor(2 * tokens * x.shape[1] * out, 2 * (tokens * (x.shape[1] + out) + weight.numel())), batches,
-        )
-        for name, x, (weight, bias), out in products
+    swiglu = torch.compile(lambda y: F.silu(y[..., :ff]) * y[..., ff:], dynamic=False)
+    both = F.linear(narrow, gate_up)
+    in_one = [("gate, up, SwiGLU in one kernel", lambda: gated(narrow, gate_up), (2.0 * tokens * d * 2 * ff, 2.0 * (tokens * (d + ff) + 2 * d * ff)))]
+    apart = [
+        ("gate, up", lambda: F.linear(narrow, gate_up), product(d, 2 * ff)),
+        ("SwiGLU", lambda: swiglu(both), (0.0, 6.0 * tokens * ff)),
     ]
-    parts.append(attempt(
-        f"- attention ({engine.trunk.attention})", layer,
-        lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True), chip.floor(attention), batches,
-    ))
-    # bf16 values read and written: norms 2d + 4d, positions 2(d + kv), the gate 3ff, the last residual 3d
-    say("- norms, positions, gate, residuals: what is left of it", layer, one - sum(parts), chip.floor(0, 2 * tokens * (11 * d + 2 * kv + 3 * ff)), batches)
-    attempt("retrieval layer", 1, lambda: engine.retrieve(engine.base.layers[layer], config, None, hidden, rows, valid, *plain, None), chip.floor(2 * tokens * d * kv, 2 * tokens * d), batches)
-    attempt("one layer, FP8 in the gated MLP", layer, lambda: eight.trunk.step[0](hidden, *tables), 0, batches)
+    work = [
+        ("qkv", lambda: F.linear(narrow, *fused.qkv), product(d, d + 2 * kv)),
+        (f"attention ({engine.trunk.attention})", lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True), (attention, 0.0)),
+        ("out, added to the residual", lambda: flat.addmm_(narrow, fused.out[0].t()), product(d, d)),
+        *(in_one if fused.one_kernel else apart),
+        ("down, added to the residual", lambda: flat.addmm_(wide, down.t()), product(ff, d)),
+    ]
+    parts = [attempt(f"- {name}", layer, do, chip.floor(*cost), batches) for name, do, cost in work]
+    # bf16 values read and written: norms 4d, positions 2(d + kv)
+    say("- norms, positions: what is left of it", layer, one - sum(parts), chip.floor(0, 2 * tokens * (6 * d + 2 * kv)), batches)
+    retrieve = lambda: engine.retrieve(engine.base.layers[layer], config, None, hidden, rows, valid, *plain, None)  # noqa: E731
+    attempt("retrieval layer", 1, retrieve, chip.floor(2 * tokens * d * kv, 2 * tokens * d), batches)
     print("| not in the engine: |", flush=True)
-    for name, x, (weight, _), out in products:
-        if out == d:
-            attempt(f"- {name}, added to the residual where it lies", layer, lambda x=x, weight=weight: flat.addmm_(x, weight.t()), 0, batches)
-    for name, x, (weight, _), out in products[2:]:
-        (small, by_row), (narrow_weight, by_output) = quantize(x), quantize(weight)
-        unit = torch.ones((), device="cuda")
-        for note, scales in (("scaled by row and output, as the engine does", (by_row.t().contiguous(), by_output)), ("one scale", (unit, unit))):
-            attempt(
-                f"- {name} in FP8, inputs ready, {note}", layer,
-                lambda a=small, b=narrow_weight, s=scales: torch._scaled_mm(a, b.t(), scale_a=s[0], scale_b=s[1], out_dtype=torch.bfloat16, use_fast_accum=True),
-                0, batches,
-            )
+    for name, do, cost in apart if fused.one_kernel else []:
+        attempt(f"- {name}", layer, do, chip.floor(*cost), batches)
+    attempt("- out, written", layer, lambda: F.linear(narrow, fused.out[0]), 0, batches)
+    attempt("- down, written", layer, lambda: F.linear(wide, down), 0, batches)
+    del both
+    print("| in FP8, floors at twice the rate of bf16: |", flush=True)
+    mlp = eight.trunk.layers[0]
+    attempt("one layer, FP8 in the gated MLP", layer, lambda: eight.trunk.step[0](hidden, *tables), chip.floor(linear + attention - 3.0 * tokens * d * ff), batches)
+    halves = chip.floor(2.0 * tokens * d * ff), chip.floor(1.0 * tokens * d * ff)
+    (small, scale), (weight, weight_scale), (last, last_scale) = by_row(narrow), mlp.gate_up_eight, mlp.down_eight
+    if mlp.one_kernel:
+        y, y_scale = gated_eight(small, scale, weight, weight_scale)
+        attempt("- gate, up, SwiGLU, quantized, in one kernel", layer, lambda: gated_eight(small, scale, weight, weight_scale), halves[0], batches)
+        attempt("- down, scales of 128", layer, lambda: times(y, y_scale.t(), last, last_scale, fast=False), halves[1], batches)
+    else:
+        y, y_scale = by_row(wide)
+        attempt("- gate, up", layer, lambda: times(small, scale, weight, weight_scale.t()), halves[0], batches)
+        attempt("- down", layer, lambda: times(y, y_scale, last, last_scale.t()), halves[1], batches)
 
 
 def host(engine: Any, chip: Chip, windows: int, length: int, scan_windows: int) -> None:

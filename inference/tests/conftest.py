@@ -15,7 +15,7 @@ try:
 except ImportError:
     MODELS = False
 
-NEED_MODELS = {"test_parity.py", "test_mapping.py", "test_doors.py"}
+NEED_MODELS = {"test_parity.py", "test_gated.py", "test_mapping.py", "test_doors.py"}
 collect_ignore = [] if MODELS else sorted(NEED_MODELS)
 
 
