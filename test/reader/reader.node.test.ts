@@ -87,12 +87,25 @@ describe('the embedded reader', { timeout: 60_000 }, () => {
     expect(confidence).toBeGreaterThan(0.5);
   });
 
-  it('weighs every sentence of evidence longer than it takes', async () => {
-    const long = [...sentences, `${'so on and '.repeat(2000)}.`];
-    const { relevance } = await embedded.reader.answer({ question, evidence: long });
+  it('answers from the best of more evidence than it reads at once', async () => {
+    const filler = (i: number) =>
+      `On day ${i} the wind turned to the north and the keeper wrote the names of the ships. `;
+    const long = [...Array.from({ length: 30 }, (_, i) => filler(i)), ...sentences, filler(31)];
+    const { found, spans, relevance } = await embedded.reader.answer({ question, evidence: long });
+    const gold = 30 + (await embedded.reader.answer({ question, evidence: sentences })).spans[0]!.sentence;
+    expect(found).toBe(true);
+    expect(spans[0]!.sentence).toBe(gold);
     expect(relevance).toHaveLength(long.length);
-    for (const share of relevance!) expect(share).toBeGreaterThan(0);
+    expect(relevance!.indexOf(Math.max(...relevance!))).toBe(gold);
+    expect(relevance!.some((share) => share === 0)).toBe(true);
     expect(relevance!.reduce((sum, share) => sum + share, 0)).toBeLessThanOrEqual(1.001);
+  });
+
+  it('answers beside a sentence longer than it takes', async () => {
+    const long = [...sentences, `${'so on and '.repeat(2000)}.`];
+    const { found, relevance } = await embedded.reader.answer({ question, evidence: long });
+    expect(found).toBe(true);
+    expect(relevance).toHaveLength(long.length);
   });
 
   it('finds nothing in no evidence', async () => {
