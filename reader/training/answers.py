@@ -7,7 +7,8 @@ from quantized import dev
 BOS, Q, CTX = 0, 2, 5
 LONGEST = 64      # tokens of an answer
 AT_ONCE = 128
-TIE, CUT_SHORT = 0.5, 6   # as in workers/answer/span.ts
+TIE, TIE_BEFORE_AND, CUT_SHORT = 0.5, 3, 6   # as in workers/answer/span.ts
+GOES_ON = re.compile(r"\s(?:and|or)\b")
 CLOSES, JOINS = re.compile(r"[.,;:!?…)\]。，、；：！？]|\s*$"), re.compile(r"[,，、]|\b(?:and|or)\b")
 SPARE = 12        # words around the right answer that still count as giving it
 
@@ -38,8 +39,9 @@ def clause_end(tok, ids, owner, end, x, y):
     """The last token of a span x … y that is widened, where its end is nearly a tie between words of a list."""
     if y - x >= CUT_SHORT: return y
     chosen, last = y, max(k for k in range(y, len(ids)) if owner[k] == owner[y])
+    lowest = end[y] - (TIE_BEFORE_AND if GOES_ON.match(tok.decode(ids[y + 1:last + 1])) else TIE)
     for at in range(y + 1, last + 1):
-        if end[at] >= end[y] - TIE and JOINS.search(tok.decode(ids[x:at + 1])) and CLOSES.match(tok.decode(ids[at + 1:last + 1])):
+        if end[at] >= lowest and JOINS.search(tok.decode(ids[x:at + 1])) and CLOSES.match(tok.decode(ids[at + 1:last + 1])):
             chosen = at
     return chosen
 

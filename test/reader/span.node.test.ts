@@ -18,6 +18,12 @@ describe('the end of a clause', () => {
     expect(clauseEnd({ first: 0, last: 2 }, lower, owner, list)).toBe(2);
   });
 
+  it('may lose by more where the span stops before "and"', () => {
+    const lower = ends(0, 0, 5, 0, 0, 0, 0, 0, 0, 3, 0);
+    expect(clauseEnd({ first: 0, last: 2 }, lower, owner, reads('a b and de.'))).toBe(9);
+    expect(clauseEnd({ first: 0, last: 2 }, lower, owner, reads('a b, and e.'))).toBe(2);
+  });
+
   it('is sought where a list has begun, and not where there is none', () => {
     const tied = ends(0, 0, 0, 0, 0, 5, 0, 0, 0, 4.9, 0);
     expect(clauseEnd({ first: 2, last: 5 }, tied, owner, list)).toBe(9);

@@ -59,6 +59,9 @@ const TIE = 0.5;
 /** Spans of up to so many tokens may have been cut short; widening longer ones costs F1. */
 const CUT_SHORT = 6;
 const CLOSES = /^(?:[.,;:!?…)\]。，、；：！？]|\s*$)/u;
+/** The same where the span is directly followed by "and" or "or": this much costs 0.003, for every span 0.045. */
+const TIE_BEFORE_AND = 3;
+const GOES_ON = /^\s(?:and|or)\b/u;
 /** What joins the parts of a list. Widening what is none costs F1. */
 const JOINS = /[,，、]|\b(?:and|or)\b/u;
 
@@ -77,10 +80,13 @@ export function clauseEnd(
   const begin = owner.indexOf(sentence);
   const { text, bytes } = read(sentence);
   const characters = [...text];
+  const to = (token: number) => codePoints(text, bytes, Math.max(first - begin, 0), token - begin + 1);
+  const goesOn = GOES_ON.test(characters.slice(to(last).end).join(''));
+  const lowest = ends[last]! - (goesOn ? TIE_BEFORE_AND : TIE);
   let chosen = last;
   for (let at = last + 1; owner[at] === sentence; at++) {
-    if (ends[at]! < ends[last]! - TIE) continue;
-    const { start, end } = codePoints(text, bytes, Math.max(first - begin, 0), at - begin + 1);
+    if (ends[at]! < lowest) continue;
+    const { start, end } = to(at);
     const [whole, rest] = [characters.slice(start, end), characters.slice(end)];
     if (JOINS.test(whole.join('')) && CLOSES.test(rest.join(''))) chosen = at;
   }
