@@ -43,24 +43,28 @@ export function layOut(sentences: number[][], question: number[], manifest: Mani
  * ways, so that the text is read with the question in mind. A scan can't afford that: its local layers would hardly see the question.
  */
 export function layOutToAnswer(sentences: number[][], question: number[], manifest: Manifest): Layout {
-  const { bos, question: asks, context } = manifest.tokens;
-  return laidOut([bos, asks, ...question, context], sentences, manifest.answer.max_window_tokens);
+  return laidOut(asked(question, manifest), sentences, manifest.answer.max_window_tokens);
 }
 
 /** The same for more than the graph reads at once: consecutive sentences, as many in each part as fit. */
 export function layOutParts(sentences: number[][], question: number[], manifest: Manifest): Layout[] {
-  const room = manifest.answer.max_window_tokens - question.length - 3;
+  const before = asked(question, manifest);
+  const limit = manifest.answer.max_window_tokens;
   const parts: number[][][] = [];
   let left = 0;
   for (const ids of sentences) {
     if (parts.length === 0 || ids.length > left) {
       parts.push([]);
-      left = room;
+      left = limit - before.length;
     }
     parts.at(-1)!.push(ids);
     left -= ids.length;
   }
-  return parts.map((part) => layOutToAnswer(part, question, manifest));
+  return parts.map((part) => laidOut(before, part, limit));
+}
+
+function asked(question: number[], { tokens }: Manifest): number[] {
+  return [tokens.bos, tokens.question, ...question, tokens.context];
 }
 
 function laidOut(before: number[], sentences: number[][], limit: number): Layout {
