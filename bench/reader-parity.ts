@@ -49,7 +49,8 @@ const massOf = ({ sentences }: WindowScores): number[] =>
 
 /** Place of the sentence that the product ranks first. */
 function bestOf(scores: WindowScores, settings: ScanSettings, question: string, sentences: string[]) {
-  const words = scoreLexically(lexicalCounts(question), sentences, sentences.length);
+  const texts = sentences.map((text) => ({ text }));
+  const words = scoreLexically(lexicalCounts(question), texts, texts.length);
   return rankSentences(scores, settings, words.scores)[0]?.index;
 }
 

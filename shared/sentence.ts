@@ -12,4 +12,6 @@ export interface Sentence {
 /** A sentence with its length in the attention backend's tokens. */
 export interface TokenizedSentence extends Sentence {
   tokens: number;
+  /** Which of the question's words its neighbours hold (`neighbourhood` in lexical.ts), kept since they may be let go. */
+  near?: string;
 }

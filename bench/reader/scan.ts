@@ -1,8 +1,9 @@
 import type { AttentionBackend, ScanSettings } from '../../shared/attention.ts';
-import { lexicalCounts, scoreLexically } from '../../shared/lexical.ts';
+import { lexicalCounts, neighbourhood, scoreLexically } from '../../shared/lexical.ts';
 import { type ScanMode, scans } from '../../shared/scan/index.ts';
 import { keepWithin, rankSentences } from '../../shared/selection.ts';
 import type { TokenizedSentence } from '../../shared/sentence.ts';
+import { bm25 } from './bm25.ts';
 import type { Piece } from './rows.ts';
 
 /** Sentences with their tokens; `start` is the place in the list, so that a kept one can be told. */
@@ -16,10 +17,9 @@ export async function counted(
 
 /** Places by BM25 alone over the whole text, best first: what a lexical index would give. */
 export function byWords(question: string, sentences: { text: string }[]): number[] {
-  const { scores } = scoreLexically(
-    lexicalCounts(question),
+  const scores = bm25(
+    question,
     sentences.map((s) => s.text),
-    sentences.length,
   );
   return sentences.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b);
 }
@@ -40,7 +40,13 @@ export async function ranked(
 ): Promise<{ product: number[]; attention: number[] }> {
   const texts = sentences.map((s) => s.text);
   const { windows } = await backend.score({ question, windows: [{ sentences: texts }] });
-  const { scores } = scoreLexically(lexicalCounts(question), texts, texts.length);
+  const counts = lexicalCounts(question);
+  const near = neighbourhood(counts.terms, texts);
+  const { scores } = scoreLexically(
+    counts,
+    texts.map((text, i) => ({ text, near: near[i]! })),
+    texts.length,
+  );
   const order = (lexical_weight: number, words: number[]) =>
     rankSentences(windows[0]!, { ...settings, lexical_weight }, words).map((r) => r.index);
   return {

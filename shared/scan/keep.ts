@@ -1,5 +1,5 @@
 import type { WindowScores } from '../attention.ts';
-import { scoreLexically } from '../lexical.ts';
+import { neighbourhood, scoreLexically } from '../lexical.ts';
 import { keepWithin, type Ranked, rankSentences } from '../selection.ts';
 import type { Placed, ScanState, Window } from './state.ts';
 
@@ -17,16 +17,23 @@ export interface Kept {
 
 export function keep(state: ScanState, { sentences, taken }: Window, scores: WindowScores): Kept {
   const { settings, cursor, round } = state;
-  // What a later round reads has been counted in the first.
-  const fresh = round === 0 ? taken : 0;
-  const texts = sentences.map((s) => s.text);
-  const words = state.lexical && scoreLexically(state.lexical, texts, fresh);
-  const ranked = rankSentences(scores, settings, words?.scores);
   const carried = sentences.length - taken;
+  const placed = sentences.map((s, i) =>
+    i < carried ? state.cache[i]! : { ...s, place: cursor + i - carried },
+  );
+  // What a later round reads has been counted in the first, and its neighbours are gone.
+  const fresh = round === 0 ? taken : 0;
+  if (state.lexical && fresh > 0) {
+    const near = neighbourhood(
+      state.lexical.terms,
+      placed.slice(carried).map((s) => s.text),
+    );
+    for (let i = 0; i < fresh; i++) placed[carried + i] = { ...placed[carried + i]!, near: near[i]! };
+  }
+  const words = state.lexical && scoreLexically(state.lexical, placed, fresh);
+  const ranked = rankSentences(scores, settings, words?.scores);
   return {
-    sentences: sentences.map((s, i) =>
-      i < carried ? state.cache[i]! : { ...s, place: cursor + i - carried },
-    ),
+    sentences: placed,
     ranked,
     kept: keepWithin(ranked, sentences, settings.cache_tokens),
     lexical: words?.counts ?? null,

@@ -1,9 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { lexicalCounts, scoreLexically } from '../../shared/lexical.ts';
+import { lexicalCounts, neighbourhood, scoreLexically } from '../../shared/lexical.ts';
+import { stem } from '../../shared/stem.ts';
+
+const worded = (sentences: string[]) => sentences.map((text) => ({ text }));
 
 const scoresOf = (question: string, sentences: string[]) =>
-  scoreLexically(lexicalCounts(question), sentences, sentences.length).scores;
+  scoreLexically(lexicalCounts(question), worded(sentences), sentences.length).scores;
 
 describe('scoreLexically', () => {
   it('is BM25: two sentences of three words, one of which holds the word once', () => {
@@ -38,12 +41,46 @@ describe('scoreLexically', () => {
     fc.assert(
       fc.property(fc.array(sentence, { maxLength: 30 }), fc.nat(30), (sentences, cut) => {
         const start = lexicalCounts('Red boat 港口?');
-        const whole = scoreLexically(start, sentences, sentences.length);
-        const head = scoreLexically(start, sentences.slice(0, cut), Math.min(cut, sentences.length));
-        const rest = scoreLexically(head.counts, sentences, Math.max(0, sentences.length - cut));
+        const all = worded(sentences);
+        const whole = scoreLexically(start, all, all.length);
+        const head = scoreLexically(start, all.slice(0, cut), Math.min(cut, all.length));
+        const rest = scoreLexically(head.counts, all, Math.max(0, all.length - cut));
         expect(rest).toEqual(whole);
         expect(whole.counts.terms).toEqual(start.terms);
       }),
     );
+  });
+
+  it('counts a word of a neighbour by its distance, and no further than three sentences', () => {
+    const { terms } = lexicalCounts('Harbour lights');
+    const texts = ['A harbour.', 'We sailed on.', 'The lights.', 'Home.', 'So.', 'It was.', 'Late.'];
+    expect(terms).toEqual(['harbour', 'light']);
+    expect(neighbourhood(terms, texts)).toEqual(['02', '11', '20', '31', '02', '03', '00']);
+    const near = neighbourhood(terms, texts);
+    const { scores } = scoreLexically(
+      lexicalCounts('Harbour lights'),
+      texts.map((text, i) => ({ text, near: near[i]! })),
+      texts.length,
+    );
+    // Rarity of the harbour log(1 + 6.5 / 1.5), as of the lights; half of it next door.
+    expect(scores[1]).toBeCloseTo(Math.log(1 + 6.5 / 1.5), 12);
+    expect(scores[6]).toBe(0);
+  });
+});
+
+describe('stem', () => {
+  it('takes off endings, not words', () => {
+    for (const [one, other] of [
+      ['families', 'family'],
+      ['stopped', 'stopping'],
+      ['moved', 'moving'],
+      ['churches', 'church'],
+      ['quickly', 'quick'],
+      ['studied', 'studies'],
+      ['added', 'add'],
+    ])
+      expect(stem(one!)).toBe(stem(other!));
+    for (const word of ['red', 'king', 'status', 'analysis', '1998', 'größe', 'speed', '港口'])
+      expect(stem(word)).toBe(word);
   });
 });

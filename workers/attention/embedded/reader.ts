@@ -52,8 +52,7 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
       const [scan, answer] = await Promise.all([parts.scan(), parts.answer()]);
       const standingOf = async (sentences: typeof all) => {
         const scores = await scanWindow(scan, layOut(idsOf(sentences), asked, manifest));
-        const texts = sentences.map((s) => s.text);
-        const words = scoreLexically(lexicalCounts(question), texts, texts.length);
+        const words = scoreLexically(lexicalCounts(question), sentences, sentences.length);
         return standings(scores, manifest.settings, words.scores);
       };
       let chosen = all.map((_, i) => i);
