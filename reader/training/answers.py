@@ -1,7 +1,8 @@
 """Answers from final caches, and whether they are right."""
 import re
+from math import exp, log
 import torch
-from keep import fuse, lexical
+from keep import fuse, keep, lexical
 from quantized import dev
 
 BOS, Q, CTX = 0, 2, 5
@@ -48,39 +49,89 @@ def clause_end(tok, ids, owner, end, x, y):
 
 @torch.no_grad()
 def standings(scorer, cache, asked, lexical_weight):
-    """How each sentence of final caches [C, S] stands, the scan read again over the cache alone (shared/selection.ts); asked [C] -> [C, S]."""
+    """How each sentence of the evidence [C, S] stands, the scan read again over it alone (shared/selection.ts); asked [C] -> [C, S]."""
     table = scorer.table
     times, length = table.times(cache, asked), table.words[cache.clamp(min=0)] * (cache >= 0)
-    words = lexical(times, length, (times > 0).sum(1), (cache >= 0).sum(1), length.sum(1))
+    words = lexical(times, torch.zeros_like(times, dtype=torch.float), length, (times > 0).sum(1), (cache >= 0).sum(1), length.sum(1))
     return fuse(scorer.mass(cache, asked), words, lexical_weight)
 
 
 @torch.no_grad()
+def odds(model, table, evidence, questions):
+    """
+    Log odds of each sentence of the evidence [C, S] against "not answered here", the answer model reading consecutive ones together, as many as it
+    takes (workers/answer/shortlist.ts) -> [C, S] on the CPU.
+    """
+    out = torch.full(evidence.shape, -20.0)
+    jobs = []
+    for c, row in enumerate(evidence.tolist()):
+        room, part, n = model.longest - 3 - len(questions[c]), [], 0
+        for place, k in enumerate(row):
+            if k < 0: continue
+            size = len(table.ids[k])
+            if n + size > room and part: jobs.append((c, part)); part, n = [], 0
+            part.append(place); n += size
+        if part: jobs.append((c, part))
+    rows = evidence.tolist()
+    tokens = lambda c, part: sum((table.ids[rows[c][p]] for p in part), [])
+    jobs.sort(key=lambda j: len(j[1]))
+    for i in range(0, len(jobs), AT_ONCE):
+        some = jobs[i:i + AT_ONCE]
+        logits = scores(model, [([BOS, Q, *questions[c], CTX] + tokens(c, part))[:model.longest] for c, part in some])
+        for (c, part), l in zip(some, logits):
+            at = len(questions[c]) + 3
+            for place in part:
+                size = len(table.ids[rows[c][place]])
+                if size and at < len(l): out[c, place] = torch.logsumexp(l[at:at + size, 2], 0) - l[0, 2]
+                at += size
+    return out
+
+
+def scores(model, seqs):
+    """Logits [B, T, 3] on the CPU, T rounded up so that few shapes occur."""
+    T = min(model.longest, -(-max(map(len, seqs)) // 64) * 64)
+    ids, mask = torch.zeros(len(seqs), T, dtype=torch.long), torch.zeros(len(seqs), T, dtype=torch.bool)
+    for k, x in enumerate(seqs):
+        ids[k, :len(x)] = torch.tensor(x)
+        mask[k, :len(x)] = True
+    return model(ids.to(dev), mask.to(dev)).float().cpu()
+
+
+@torch.no_grad()
+def shortlist(model, scorer, evidence, asked, questions, settings, answer_settings):
+    """The sentences to answer from [C, S], -1 elsewhere: the best `cache_tokens` of the evidence."""
+    table = scorer.table
+    evidence = evidence.sort(1)[0]   # the order of the table is that of the text but for the needles
+    standing = standings(scorer, evidence, asked, settings["lexical_weight"])
+    score = odds(model, table, evidence, questions).to(dev) + answer_settings.get("shortlist_weight", answer_settings["standing_weight"]) * standing
+    few = (table.tokens[evidence.clamp(min=0)] * (evidence >= 0)).sum(1) <= settings["cache_tokens"]
+    return evidence.masked_fill(~(few[:, None] | keep(score, evidence, table, settings["cache_tokens"])), -1)
+
+
+@torch.no_grad()
 def answers(model, tok, table, cache, questions, standing, settings):
-    """cache [C, S] of sentences, -1 for none; questions: C token lists; standing [C, S]; settings as in shared/answer.ts -> C texts."""
+    """cache [C, S] of sentences, -1 for none; questions: C token lists; standing [C, S]; settings as in shared/answer.ts -> C texts, confidences, and the sentence
+    that each stands in."""
     standing = standing.cpu()
-    held = [[table.ids[k] for k in row if k >= 0] for row in cache.tolist()]
+    numbers = [[k for k in row if k >= 0] for row in cache.tolist()]
+    held = [[table.ids[k] for k in row] for row in numbers]
+    places = [[i for i, k in enumerate(row) if k >= 0] for row in cache.tolist()]
     out = []
     for i in range(0, len(held), AT_ONCE):
         part, asked = held[i:i + AT_ONCE], questions[i:i + AT_ONCE]
         seqs = [([BOS, Q, *q, CTX] + sum(h, []))[:model.longest] for h, q in zip(part, asked)]
-        T = max(map(len, seqs))
-        ids, mask = torch.zeros(len(seqs), T, dtype=torch.long), torch.zeros(len(seqs), T, dtype=torch.bool)
-        for k, x in enumerate(seqs):
-            ids[k, :len(x)] = torch.tensor(x)
-            mask[k, :len(x)] = True
-        logits = model(ids.to(dev), mask.to(dev)).float().cpu()
-        for h, q, x, l, among in zip(part, asked, seqs, logits, standing[i:i + AT_ONCE]):
+        logits = scores(model, seqs)
+        for h, q, x, l, among, at_places, which in zip(part, asked, seqs, logits, standing[i:i + AT_ONCE], places[i:i + AT_ONCE], numbers[i:i + AT_ONCE]):
             at = len(q) + 3
             n = len(x) - at
             if n <= 0:
-                out.append("")
+                out.append(("", 0.0, -1))
                 continue
             owner = torch.tensor([k for k, s in enumerate(h) for _ in s][:n])
             start, end = l[at:at + n, 0], l[at:at + n, 1]
             p = torch.cat([l[:1, 2], l[at:at + n, 2]]).softmax(0)[1:]
             share = torch.zeros(len(h)).index_add_(0, owner, p)
-            likely = ((share + 1e-4).log() + settings["standing_weight"] * among[:len(h)]).log_softmax(0)
+            likely = ((share + 1e-4).log() + settings["standing_weight"] * among[at_places]).log_softmax(0)
             length = torch.arange(n)[None] - torch.arange(n)[:, None] + 1
             cost = settings["length_penalty"] * (length - settings["free_tokens"]).clamp(min=0)
             score = (start + likely[owner])[:, None] + end[None] - cost
@@ -89,5 +140,7 @@ def answers(model, tok, table, cache, questions, standing, settings):
             flat = x[at:]
             last = clause_end(tok, flat, owner, end, first, last)
             first, last = whole_words(tok, flat, first, last)
-            out.append(tok.decode(flat[first:last + 1]).strip())
+            nowhere = float((1 - p.sum()).clamp(1e-6, 1 - 1e-6))
+            confidence = 1 / (1 + exp((settings["bias"] - log((1 - nowhere) / nowhere)) / settings["temperature"]))
+            out.append((tok.decode(flat[first:last + 1]).strip(), confidence, which[owner[first]]))
     return out

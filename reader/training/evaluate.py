@@ -4,6 +4,7 @@ import glob, json, math, os, random, re, sys, time
 import numpy as np, torch
 import build, synth
 import answerer
+from keep import score_words
 from model import dev, load_scan, retrieval_probs, rope_tables
 from collections import Counter
 
@@ -156,7 +157,8 @@ def eval_passages(S, rows, log, name, n=600):
             bounds = np.cumsum([0] + [len(x) for x in xs])
             mass = np.array([po[bounds[j]:bounds[j + 1]].sum() for j in range(len(xs))])
             bm = BM25(sents).score(r["question"])
-            ways = {"attention": mass, "bm25": bm, **{f"both{w}": np.log(mass + 1e-3) + w * bm for w in (0.1, 0.2, 0.3, 0.5)}}
+            words = np.array(score_words(r["question"], sents))
+            ways = {"attention": mass, "bm25": bm, "words": words, **{f"both{w}": np.log(mass + 1e-3) + w * words for w in (0.1, 0.2, 0.3, 0.5)}}
             for nm, v in ways.items():
                 rank = list(np.argsort(-v, kind="stable")).index(gi)
                 h[nm + "@1"] += rank == 0; h[nm + "@3"] += rank < 3

@@ -9,7 +9,8 @@ import glob, json, os, random, sys
 from dataclasses import dataclass
 import numpy as np, torch
 import build, corrupt, synth
-from evaluate import BM25, auroc, f1, gold_sentence, norm, squadlike
+from evaluate import auroc, f1, gold_sentence, norm, squadlike
+from keep import score_words
 from quantized import Answer, Scan, dev
 from tokenizers import Tokenizer
 
@@ -65,8 +66,8 @@ class Reader:
     def ask(s, question):
         return s.encode(" " + question.strip())[:build.MAXQ]
 
-    def standings(s, windows, questions):
-        """What shared/selection.ts ranks by: for each window (a list of sentences) one number a sentence."""
+    def standings(s, windows, questions, neighbours):
+        """What shared/selection.ts ranks by: for each window (a list of sentences, `neighbours` in their text or not) one number a sentence."""
         ids = [[s.encode(x) for x in w] for w in windows]
         asked = [s.ask(q) for q in questions]
         seqs = [[build.BOS] + sum(x, []) + [build.Q] + q + [build.A] for x, q in zip(ids, asked)]
@@ -78,7 +79,7 @@ class Reader:
         for x, w, q, row in zip(ids, windows, questions, importance):
             ends = np.cumsum([1] + [len(t) for t in x])
             mass = np.array([row[a:b].sum() for a, b in zip(ends, ends[1:])])
-            out.append(np.log(mass + 1e-3) + s.settings["lexical_weight"] * BM25(w).score(q))
+            out.append(np.log(mass + 1e-3) + s.settings["lexical_weight"] * np.array(score_words(q, w, neighbours)))
         return out
 
     def kept(s, window, standing):
@@ -93,13 +94,13 @@ class Reader:
     def read(s, asked):
         """asked: (kind, sentences, place of the one that answers, question, answers) -> cases."""
         kinds, windows, golds, questions, answers = zip(*asked)
-        places = [s.kept(w, x) for w, x in zip(windows, s.standings(windows, questions))]
+        places = [s.kept(w, x) for w, x in zip(windows, s.standings(windows, questions, True))]
         evidence = [[w[j] for j in p] for w, p in zip(windows, places)]
         ids = [[s.encode(x) for x in e] for e in evidence]
         heads = [[build.BOS, build.Q] + s.ask(q) + [build.CTX] for q in questions]
         seqs = [(h + sum(x, []))[:s.model.longest] for h, x in zip(heads, ids)]
         logits = s.model(*padded(seqs)).float().cpu().double().numpy()
-        standing = s.standings(evidence, questions)
+        standing = s.standings(evidence, questions, False)
         return [Case(kinds[i], p.index(golds[i]) if golds[i] in p else -1, answers[i], ids[i], standing[i], logits[i, len(heads[i]):len(seqs[i])], logits[i, 0])
                 for i, p in enumerate(places)]
 

@@ -1,11 +1,11 @@
 """Scans of many (text, question) pairs side by side, as shared/scan does them one by one: sequential and tournament."""
 import torch
-from keep import fuse, keep, lexical
+from keep import fuse, keep, lexical, nearness
 from quantized import dev
 
 BOS, Q, A = 0, 2, 3
 AT_ONCE = 64   # windows in one pass of the model: one shape, compiled once
-CACHED, NEW = 112, 176   # most sentences of a cache and of what a window reads
+CACHED, NEW, MORE = 112, 176, 224   # most sentences of a cache, of what a window reads, and of the evidence beyond the cache
 
 
 class Scorer:
@@ -59,9 +59,10 @@ class Scorer:
 
 
 class Texts:
-    """Documents as rows of sentences [C, N], `length` [C] of them, and a question for each [C]."""
+    """Documents as rows of sentences [C, N], `length` [C] of them, and a question for each [C]; `near` [C, N, J] where it is known."""
 
-    def __init__(s, rows, question):
+    def __init__(s, rows, question, near=None):
+        s.near = near
         s.length = torch.tensor([len(r) for r in rows], device=dev)
         s.rows = torch.full((len(rows), max(map(len, rows)) + 1), -1, dtype=torch.int32)
         for i, r in enumerate(rows):
@@ -85,71 +86,89 @@ def count_fitting(ends, at, budget):
 
 
 def front(rows, most):
-    """What is not -1 moved to the front, in order, at most `most`; and whether that was enough."""
+    """Places [C, most] of what is not -1, in order, then of the rest; and whether that was enough."""
     order = (rows < 0).to(torch.int8).argsort(dim=1, stable=True)
-    moved = rows.gather(1, order)
-    return moved[:, :most], (moved[:, most:] < 0).all()
+    return order[:, :most], (rows.gather(1, order[:, most:]) < 0).all()
 
 
 def sequential(scorer, texts, settings):
-    """-> final caches [C, CACHED] of sentences, -1 behind the last, in the order of the text."""
+    """-> evidence [C, CACHED + MORE] of sentences, -1 where there is none: the final cache in the order of the text, then the runners-up, best first."""
     table, C = scorer.table, len(texts.rows)
     ends = ends_of(texts.rows, texts.length, table)
+    terms = table.terms[texts.question]
     cache = torch.full((C, CACHED), -1, device=dev)
+    near = torch.zeros(C, CACHED, terms.shape[1], device=dev)
+    more, more_score = torch.full((C, MORE), -1, device=dev), torch.full((C, MORE), float("-inf"), device=dev)
     at = torch.zeros(C, dtype=torch.long, device=dev)
-    holding = torch.zeros_like(table.terms[texts.question], dtype=torch.float)
-    sentences, read = torch.zeros(C, device=dev), torch.zeros(C, device=dev)
-    step, enough = torch.arange(NEW, device=dev)[None], torch.tensor(True, device=dev)
+    holding = torch.zeros_like(terms, dtype=torch.float)
+    sentences, read, enough = torch.zeros(C, device=dev), torch.zeros(C, device=dev), torch.tensor(True, device=dev)
     while bool((at < texts.length).any()):
         room = settings["window_tokens"] - (table.tokens[cache.clamp(min=0)] * (cache >= 0)).sum(1)
         taken = torch.minimum(count_fitting(ends, at, room).clamp(1, NEW), texts.length - at)
         new = take(texts.rows, at, taken)
         window = torch.cat([cache, new], 1)   # the holes behind the cache are sentences of no tokens
         times, length = table.times(window, texts.question), table.words[window.clamp(min=0)]
+        around = torch.cat([near, nearness(times[:, CACHED:])], 1)
         holding = holding + (times[:, CACHED:] > 0).sum(1)
         sentences, read = sentences + taken, read + (length[:, CACHED:] * (new >= 0)).sum(1)
-        words = lexical(times, length, holding, sentences, read)
+        words = lexical(times, around, length, holding, sentences, read)
         score = fuse(scorer.mass(window, texts.question), words, settings["lexical_weight"])
-        kept, ok = front(window.masked_fill(~keep(score, window, table, settings["cache_tokens"]), -1), CACHED)
-        cache = torch.where((taken > 0)[:, None], kept, cache)
+        kept = keep(score, window, table, settings["cache_tokens"])
+        live = (taken > 0)[:, None]
+        order, ok = front(window.masked_fill(~kept, -1), CACHED)
+        if settings["evidence_tokens"] > settings["cache_tokens"]:
+            rivals = torch.cat([window.masked_fill(kept, -1), more], 1)
+            best, place = torch.cat([score, more_score], 1).masked_fill(rivals < 0, float("-inf")).topk(MORE, 1)
+            ranked = rivals.gather(1, place)
+            ranked = ranked.masked_fill(~keep(best, ranked, table, settings["evidence_tokens"] - settings["cache_tokens"]), -1)
+            more, more_score = torch.where(live, ranked, more), torch.where(live, best, more_score)
+        cache = torch.where(live, window.masked_fill(~kept, -1).gather(1, order), cache)
+        near = torch.where(live[..., None], around.gather(1, order[..., None].expand(-1, -1, around.shape[2])), near)
         at, enough = at + taken, enough & ok
     assert bool(enough), "more sentences in a cache than there is room for"
-    return cache
+    return torch.cat([cache, more], 1)
 
 
 def tournament(scorer, texts, settings):
-    """-> final caches as of `sequential`. Windows that read the same for the same question are scored once."""
+    """-> evidence as of `sequential`. Windows that read the same for the same question are scored once."""
     table, W, budget = scorer.table, settings["window_tokens"], settings["cache_tokens"]
-    cache = torch.full((len(texts.rows), CACHED), -1, device=dev)
-    rows, length, question, who = texts.rows, texts.length, texts.question, torch.arange(len(texts.rows), device=dev)
+    evidence = torch.full((len(texts.rows), CACHED + MORE), -1, device=dev)
+    rows, length, question, around, who = texts.rows, texts.length, texts.question, None, torch.arange(len(texts.rows), device=dev)
     counts = None
     while len(who):
-        window, cell, end = windows_of(rows, length, table, W, 1 if counts is None else budget)
+        window, cell, end, start = windows_of(rows, length, table, W, 1 if counts is None else budget)
         asked = question[cell]
         if counts is None:
             counts, each = first_counts(table, rows, window, cell, end, asked)
         else:
             each = [c[cell] for c in counts]
         mass, same = mass_once(scorer, window, asked)
-        kept = torch.empty_like(window, dtype=torch.bool)
+        over = torch.zeros_like(length).index_add_(0, cell, torch.ones_like(cell)) == 1
+        kept, carried = torch.empty_like(window, dtype=torch.bool), []
         for i in range(0, len(window), CHUNK):
             part = slice(i, i + CHUNK)
-            w = window[part]
-            words = lexical(table.times(w, asked[part]), table.words[w.clamp(min=0)], *[c[part] for c in each])
-            kept[part] = keep(fuse(mass[same[part]], words, settings["lexical_weight"]), w, table, budget)
+            w, times = window[part], table.times(window[part], asked[part])
+            near = nearness(times) if around is None else around[cell[part][:, None], (start[part][:, None] + torch.arange(NEW, device=dev)).clamp(max=around.shape[1] - 1)].float() / SCALE
+            words = lexical(times, near, table.words[w.clamp(min=0)], *[c[part] for c in each])
+            score = fuse(mass[same[part]], words, settings["lexical_weight"])
+            kept[part] = keep(score, w, table, budget)
+            last = over[cell[part]]
+            if last.any(): kept[part] = torch.where(last[:, None], keep(score, w, table, settings["evidence_tokens"]), kept[part])
+            carried.append((near[kept[part]] * SCALE).round().to(torch.uint8))
         left = torch.zeros_like(length).index_add_(0, cell, kept.sum(1))
-        over = torch.zeros_like(length).index_add_(0, cell, torch.ones_like(cell)) == 1
-        parts = window[kept].split(left.tolist())
+        parts, nears = window[kept].split(left.tolist()), torch.cat(carried).split(left.tolist())
         for i in over.nonzero()[:, 0].tolist():
-            cache[who[i], :len(parts[i])] = parts[i]
+            evidence[who[i], :len(parts[i])] = parts[i]
         rest = (~over).nonzero()[:, 0]
         if len(rest):
             again = Texts([parts[i].cpu() for i in rest.tolist()], question[rest])
             rows, length, question = again.rows, again.length, again.question
+            around = torch.nn.utils.rnn.pad_sequence([nears[i] for i in rest.tolist()], batch_first=True)
         counts, who = [c[rest] for c in counts], who[rest]
-    return cache
+    return evidence
 
 
+SCALE = 6   # halves and thirds as whole numbers
 CHUNK = 2048
 
 
@@ -161,7 +180,7 @@ def take(rows, at, taken):
 
 
 def windows_of(rows, length, table, W, least):
-    """Windows of all documents, document by document: sentences [M, NEW], the document [M], sentences up to the window's end [M]. Those of
+    """Windows of all documents, document by document: sentences [M, NEW], the document [M], sentences up to the window's end [M] and start [M]. Those of
     later rounds hold more than `least` tokens and two sentences, or they would eliminate nothing."""
     ends = ends_of(rows, length, table)
     at, starts, takens = torch.zeros_like(length), [], []
@@ -176,7 +195,7 @@ def windows_of(rows, length, table, W, least):
     cell, turn = (taken > 0).nonzero(as_tuple=True)
     start, taken = start[cell, turn], taken[cell, turn]
     window = torch.cat([take(rows[cell[i:i + CHUNK]], start[i:i + CHUNK], taken[i:i + CHUNK]) for i in range(0, len(cell), CHUNK)])
-    return window, cell, start + taken
+    return window, cell, start + taken, start
 
 
 def first_counts(table, rows, window, cell, end, asked):

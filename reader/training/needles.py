@@ -10,8 +10,8 @@ import argparse, glob, json, os, time
 import torch
 from tokenizers import Tokenizer
 import build, synth
-from answers import answers, right, standings
-from keep import Sentences, fuse, keep, lexical
+from answers import answers, right, shortlist, standings
+from keep import RUN, Sentences, keep, lexical
 from lockstep import CACHED, Scorer, Texts, sequential, tournament
 from quantized import Answer, Scan, dev
 
@@ -69,10 +69,15 @@ class Model:
         return s.tok.encode(" " + question.strip(), add_special_tokens=False).ids[:s.longest_question]
 
 
-def answered(model, scorer, cache, asked, ids):
-    """Texts of the answers from final caches [C, S]; asked [C], numbers of the questions whose tokens `ids` holds."""
+def answered(model, scorer, evidence, asked, ids):
+    """
+    What is answered from the evidence [C, S]: the sentences picked [C, S], and (text, confidence, sentence) of each answer; asked [C], numbers of
+    the questions whose tokens `ids` holds.
+    """
+    questions = [ids[k] for k in asked.tolist()]
+    cache = shortlist(model.answer, scorer, evidence, asked, questions, model.settings, model.answer_settings)
     standing = standings(scorer, cache, asked, model.settings["lexical_weight"])
-    return answers(model.answer, model.tok, scorer.table, cache, [ids[k] for k in asked.tolist()], standing, model.answer_settings)
+    return cache, answers(model.answer, model.tok, scorer.table, cache, questions, standing, model.answer_settings)
 
 
 class Cell:
@@ -111,48 +116,56 @@ def repeated(numbers, tokens, total):
     return out
 
 
-def by_words(table, texts, budget):
-    """BM25 alone over the whole text, the best `budget` tokens: what a lexical index would give [C, 512]."""
+def by_words(table, texts, budget, plain):
+    """BM25 with the usual constants and whole words over the whole text, the best `budget` tokens: what a lexical index would give [C, 512]. `plain` is the table of whole words."""
     best = []
     for row, length, q in zip(texts.rows, texts.length.tolist(), texts.question):
         number, copies = row[:length].long().unique(return_counts=True)
-        times = table.times(number[None], q[None])
+        times = plain.times(number[None], q[None])
         total = copies.sum()[None].float()
         holding = ((times[0] > 0) * copies[:, None]).sum(0)[None].float()
-        read = (table.words[number] * copies).sum()[None].float()
-        score = lexical(times, table.words[number][None], holding, total, read)
+        read = (plain.words[number] * copies).sum()[None].float()
+        score = lexical(times, torch.zeros_like(times, dtype=torch.float), plain.words[number][None], holding, total, read, 1.2, 0.75)
         top, at = score.topk(min(512, len(number)))
         best.append((torch.nn.functional.pad(number[at[0]], (0, 512 - at.shape[1]), value=-1), torch.nn.functional.pad(top[0], (0, 512 - at.shape[1]))))
     window, score = (torch.stack(x) for x in zip(*best))
     return window.masked_fill(~keep(score, window, table, budget), -1)
 
 
-def run_cells(model, hay, cells, total, modes, name, picked):
+def whole_words(text):
+    return RUN.findall(text.lower())
+
+
+def run_cells(model, hay, cells, total, modes, name, picked, again=False):
+    """`again`: what the first pass finds is asked with in a second one, where its confidence is low."""
     numbers = {}
     for x in hay + [x for c in cells for _, p in c.inserts for x in p]:
         numbers.setdefault(x, len(numbers))
     asked = list(dict.fromkeys(c.question for c in cells))
     table = Sentences(list(numbers), model.tok, asked)
+    plain = Sentences(list(numbers), model.tok, asked, whole_words)
     ids = [model.encode(q) for q in asked]
     scorer = Scorer(model.scan, table, ids, model.longest)
     base = repeated([numbers[x] for x in hay], table.tokens.tolist(), total)
     say(f"{name}: {len(cells)} cells, {len(base)} sentences of haystack, {total} tokens")
     group = len(cells) if total <= 2_000_000 else 1
-    ways = {"BM25": lambda t: by_words(table, t, model.settings["cache_tokens"])}
-    ways |= {m: (lambda t, f=MODES[m]: f(scorer, t, model.settings)) for m in modes}
-    for way, scan in ways.items():
+    for way in ["BM25", *modes]:
         size = min(group, 5 * DEPTHS) if way == "tournament" else group
         began, outcome = time.time(), []
         for i in range(0, len(cells), size):
             part = cells[i:i + size]
             texts = Texts([c.row(base, numbers) for c in part], [asked.index(c.question) for c in part])
-            cache = scan(texts)
-            kept = [{table.texts[k].strip() for k in r if k >= 0} for r in cache.tolist()]
+            given = [(None, 0, -1)] * len(part)
+            if way == "BM25":
+                picks = by_words(table, texts, model.settings["cache_tokens"], plain)
+            else:
+                evidence = MODES[way](scorer, texts, model.settings)
+                picks, given = answered(model, scorer, evidence, texts.question, ids)
+                if again: picks, given = second(model, table, texts, evidence, given, part, way)
+            kept = [{table.texts[k].strip() for k in r if k >= 0} for r in picks.tolist()]
             hits = [all(any(x.strip() in k for x in g) for g in c.gold) for c, k in zip(part, kept)]
-            given = [None] * len(part)
-            if model.answer and way != "BM25":
-                given = answered(model, scorer, cache, texts.question, ids)
-            outcome += [(c, h, g) for c, h, g in zip(part, hits, given)]
+            outcome += [(c, h, g[0]) for c, h, g in zip(part, hits, given)]
+            if way != "BM25": say("  confidence, right and wrong:", *[[round(g[1], 2) for c, g in zip(part, given) if right(g[0], c.answers) == r][:40] for r in (True, False)])
         took = time.time() - began
         for kind in dict.fromkeys(c.kind for c in cells):
             tell(f"{name}, {kind}, {way}", [o for o in outcome if o[0].kind == kind])
@@ -161,6 +174,23 @@ def run_cells(model, hay, cells, total, modes, name, picked):
             for c, h, g in outcome:
                 picked.append({"set": c.kind, "needle": c.number, "question": c.phrasing, "depth": c.depth, "tokens": total, "mode": way,
                                "kept": h, "answered": g is not None and right(g, c.answers), "answer": g})
+
+
+def second(model, table, texts, evidence, given, part, way):
+    """Every cell once more, the sentence of the first answer behind its question; the answer from the evidence of both passes."""
+    found = [table.texts[g[2]].strip() if g[2] >= 0 else "" for g in given]
+    questions = [f"{c.question} {x}" for c, x in zip(part, found)]
+    once_more = Sentences(table.texts, model.tok, questions)
+    ids = [model.encode(q) for q in questions]
+    scorer = Scorer(model.scan, once_more, ids, model.longest)
+    rows = [r[:n].tolist() for r, n in zip(texts.rows, texts.length.tolist())]
+    more = MODES[way](scorer, Texts(rows, list(range(len(part)))), model.settings)
+    first = [[g[2]] for g in given]
+    both = torch.full((len(part), more.shape[1] + 1), -1, device=dev)
+    for i, (row, f) in enumerate(zip(more.tolist(), first)):
+        every = list(dict.fromkeys(k for k in f + row if k >= 0))
+        both[i, :len(every)] = torch.tensor(every)
+    return answered(model, scorer, both, torch.arange(len(part), device=dev), [model.encode(c.question) for c in part])
 
 
 def tell(name, outcome):
@@ -201,20 +231,25 @@ def big_document(model, root, count, modes):
             if r["answer_start"] < at:
                 break
         gold.append(x.strip())
-    scorer, settings = Scorer(model.scan, table, ids, model.longest), {**model.settings, "cache_tokens": 300}
+    plain = Sentences(list(numbers), model.tok, [r["question"] for r in rows], whole_words)
+    scorer = Scorer(model.scan, table, ids, model.longest)
     say(f"one document: {sum(table.tokens[k].item() for k in whole)} tokens, {len(whole)} sentences, {len(rows)} questions, 300 tokens kept")
-    ways = {"BM25": lambda t: by_words(table, t, 300), **{m: (lambda t, f=MODES[m]: f(scorer, t, settings)) for m in modes}}
-    for way, scan in ways.items():
-        began, hit, given = time.time(), [], []
-        size = 50 if way == "tournament" else len(rows)
+    holds = lambda lists, first: [any(table.texts[k].strip() == g for k in r if k >= 0) for r, g in zip(lists.tolist(), gold[first:])]
+    for way in ["BM25", *modes]:
+        began, given, hit = time.time(), [], {"kept": [], "cache": [], "evidence": []}
+        size = 50 if way != "sequential" else len(rows)
         for i in range(0, len(rows), size):
             texts = Texts([whole] * len(rows[i:i + size]), list(range(i, min(len(rows), i + size))))
-            cache = scan(texts)
-            hit += [any(table.texts[k].strip() == g for k in r if k >= 0) for r, g in zip(cache.tolist(), gold[i:i + size])]
-            if model.answer and way != "BM25":
-                given += answered(model, scorer, cache, texts.question, ids)
+            if way == "BM25":
+                hit["kept"] += holds(by_words(table, texts, 300, plain), i)
+                continue
+            evidence = MODES[way](scorer, texts, model.settings)
+            cache, answer = answered(model, scorer, evidence, texts.question, ids)
+            hit["evidence"] += holds(evidence, i); hit["kept"] += holds(cache, i)
+            if way == "sequential": hit["cache"] += holds(evidence[:, :CACHED], i)
+            given += [g[0] for g in answer]
         done = [right(g, r["answers"]) for g, r in zip(given, rows)]
-        say(f"one document, {way}: gold sentence kept {sum(hit)}/{len(hit)} {sum(hit) / len(hit):.3f}",
+        say(f"one document, {way}: gold sentence", *[f"{k} {sum(h)}/{len(h)} {sum(h) / len(h):.3f}" for k, h in hit.items() if h],
             *([f"answered {sum(done) / len(done):.3f}"] if done else []), f"{time.time() - began:.1f} s", keep=True)
 
 
@@ -244,7 +279,7 @@ def main():
     if "big" in parts:
         big_document(model, root, a.questions, modes)
     if "chained" in parts:
-        run_cells(model, hay, chained, min(a.tokens, 100_000), modes, "100K" if a.tokens >= 100_000 else str(a.tokens), picked)
+        run_cells(model, hay, chained, min(a.tokens, 100_000), modes, "100K" if a.tokens >= 100_000 else str(a.tokens), picked, again=True)
     if "needles" in parts:
         run_cells(model, hay, known + natural, a.tokens, modes, f"{a.tokens}", picked)
     if "long" in parts:

@@ -1,7 +1,7 @@
 """train.py scan|answer: one run from nothing, or from finished weights (INIT), to weights. Pools of fresh windows, Muon and AdamW, limited by time."""
 import glob, importlib, json, math, os, random, sys, time
 import numpy as np, torch
-import build, windows
+import build, frames, windows
 from model import dev
 from multiprocessing import Pool
 from muon import Muon
@@ -40,7 +40,8 @@ def prepare(root, out, log, procs):
     tok = tokenizer(root, out, docs)
     log("tokenizer", tok.get_vocab_size())
     windows.G.update(tok=tok, corpus=build.Corpus(tok, docs, procs), qa=build.load_qa(root, tok), held=build.load_qa(root, tok, held=True))
-    log("sentences", windows.G["corpus"].n, "tokens", sum(map(len, windows.G["corpus"].ids)), "questions", {k: len(v) for k, v in windows.G["qa"]["groups"].items()}, "held out", len(windows.G["held"]["rows"]))
+    windows.G.update({"frames": frames.load(), "held-frames": frames.load(held=True)})
+    log("sentences", windows.G["corpus"].n, "tokens", sum(map(len, windows.G["corpus"].ids)), "questions", {k: len(v) for k, v in windows.G["qa"]["groups"].items()}, "held out", len(windows.G["held"]["rows"]), "facts", len(windows.G["frames"][0]), "held out", len(windows.G["held-frames"][0]))
 
 
 class Pools:
@@ -94,7 +95,8 @@ def main():
     prepare(root, out, log, procs)
     workers = Pool(procs)   # before the first use of the device
     pools = Pools(kind, workers, int(os.environ.get("POOL", 200000)), seed, log)
-    held = {z: windows.pool_samples(workers, 500 if not SMOKE else 20, z, kind.TO_ANSWER, "held", seed=77, per=50 if not SMOKE else 20) for z in list(kind.SIZES)[-1:]}
+    longest, few = list(kind.SIZES)[-1], 20 if SMOKE else 500
+    held = {mix: windows.pool_samples(workers, few, longest, kind.TO_ANSWER, mix, seed=77, per=20 if SMOKE else 50) for mix in ("held", "held-frames")}
     torch.manual_seed(seed)
     task = kind.Task(init, not SMOKE)
     log("parameters", sum(p.numel() for p in task.model.parameters()) / 1e6)
@@ -118,9 +120,11 @@ def main():
         losses(task.warm(z), 0.0)[0].backward()
         zero()
         log("compiled", z)
-    held = [unpacked(on_device(windows.join(j.get()))) for j in held.values()]
+    held = {mix: unpacked(on_device(windows.join(j.get()))) for mix, j in held.items()}
+    def kept_out(when=""):
+        for mix, batch in held.items(): log(f"  {mix}{when}:", {k: round(v, 3) for k, v in task.held(batch).items()})
     for z in kind.SIZES: pools.take(z, 0.0)
-    if init: log("  kept out, before:", {k: round(v, 3) for k, v in task.held(held[0]).items()})
+    if init: kept_out(", before")
     begin = time.time(); budget = max(stop - (begin - t0), 10 if SMOKE else 60); step = tokens = 0
     rz = random.Random(seed); mean = {}; checked = begin
     while True:
@@ -147,10 +151,10 @@ def main():
             log(f"step {step} " + " ".join(f"{k} {v:.3f}" for k, v in mean.items()) + f" lr {f:.2f} {tokens/(time.time()-begin)/1e6:.2f}M tok/s")
         if time.time() - checked > (5 if SMOKE else 60 if dev == "cuda" else 600):
             checked = time.time()
-            log("  kept out:", {k: round(v, 3) for k, v in task.held(held[0]).items()})
+            kept_out()
     log("trained", step, "steps,", round(tokens / 1e9, 3), "billion tokens,", round(time.time() - begin), "s")
     workers.terminate()
-    log("  kept out:", {k: round(v, 3) for k, v in task.held(held[0]).items()})
+    kept_out()
     task.save(out)
     log("saved")
 

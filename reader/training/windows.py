@@ -4,23 +4,22 @@ To scan: `<|bos|> context <|question|> question <|answer|>`: the question stands
 To answer from: `<|bos|> <|question|> question <|context|> context`, which the answer model reads in both directions.
 """
 import os, random, re
-from collections import Counter
-from math import log
 import numpy as np
-import corrupt, keep, synth
+import corrupt, frames, keep, synth
 from build import A, CTX, MAXQ, Q, SHARE, ends_ws, words
 
-G = {}   # tok, corpus, qa, held: set before the worker processes start
+G = {}   # tok, corpus, qa, held, frames: set before the worker processes start
 
 # What each position is to a question, as bits of the key of a window. Position 0 has them all where the window holds no answer.
 EVIDENCE, START, END = 1, 2, 4
 
 # Shares of the kinds of windows; the rest is cloze. A model to answer from first learns to read (text, cloze, recurring spans), then to answer.
 MIX = {
-    "scan": dict(text=0.06, qa=0.40, fact=0.18, recurring=0.0, none=0.30),
-    "read": dict(text=0.25, qa=0.14, fact=0.12, recurring=0.24, none=0.25),
-    "answer": dict(text=0.05, qa=0.66, fact=0.15, recurring=0.06, none=0.33),
-    "held": dict(text=0.0, qa=1.0, fact=0.0, recurring=0.0, none=0.33),
+    "scan": dict(text=0.04, qa=0.36, frame=0.26, fact=0.10, recurring=0.0, none=0.30),
+    "read": dict(text=0.25, qa=0.14, frame=0.0, fact=0.12, recurring=0.24, none=0.25),
+    "answer": dict(text=0.03, qa=0.56, frame=0.26, fact=0.08, recurring=0.03, none=0.33),
+    "held": dict(text=0.0, qa=1.0, frame=0.0, fact=0.0, recurring=0.0, none=0.33),
+    "held-frames": dict(text=0.0, qa=0.0, frame=1.0, fact=0.0, recurring=0.0, none=0.33),
 }
 
 
@@ -158,6 +157,54 @@ def fact(r, room, none_share):
     return q, blocks or [[]], ans, room
 
 
+def sentence_block(text, marked, holds=None):
+    """A block of a text's sentences: all of them evidence if `marked`, or those alone that `holds`, offsets in the text, touches."""
+    at, block = 0, []
+    for x in synth.sentences(text):
+        hit = marked if holds is None else at < holds[1] and at + len(x) > holds[0]
+        block.append((hit, enc(x), x if hit else None))
+        at += len(x)
+    return block
+
+
+def frame(r, room, to_answer, none_share, facts, files):
+    """A fact of our own, among the same said of something else and others of its field."""
+    at = r.randrange(len(facts))
+    fact = facts[at]
+    v = frames.values(r, fact)
+    template, a = frames.ask(r, fact)
+    ends = lambda text: text + r.choice([" ", " ", "\n"])
+    texts = [ends(t) for t in frames.texts(fact, v)]
+    answer = frames.fill(a, v)
+    found = texts[-1].lower().find(answer.lower())
+    if found < 0: return None
+    again = not to_answer and len(texts) > 1 and r.random() < 0.6   # a second pass asks with the first fact behind the question
+    question = frames.fill(template, v) + (" " + texts[0].strip() if again else "")
+    blocks, ans = [], (answer, -1)
+    if r.random() >= none_share:
+        if len(texts) > 1 and not (again and r.random() < 0.5): blocks.append(sentence_block(texts[0], not again and not to_answer))
+        blocks.append(sentence_block(texts[-1], True, (found, found + len(answer))))
+    else:
+        ans, other = None, frames.elsewise(r, fact, v, template)
+        if to_answer and fact.get("no") and r.random() < 0.5:
+            question = frames.fill(r.choice(fact["no"]), v)
+            blocks += [sentence_block(t, False) for t in texts]
+        elif to_answer and other and r.random() < 0.6:
+            blocks += [sentence_block(ends(t), False) for t in frames.texts(fact, other)]
+    q = enc(" " + question)[:MAXQ]
+    room -= len(q) + sum(map(size, blocks))
+    lo, hi = files[at]
+    for _ in range(r.choice([0, 1, 2, 4, 8] if to_answer else [0, 2, 4, 8, 16])):
+        k = at if ans and r.random() < 0.3 else r.randrange(lo, hi)
+        w = frames.elsewise(r, fact, v, template) if k == at else frames.values(r, facts[k])
+        if k == at and (not ans or not w or len(texts) > 1): continue
+        for t in frames.texts(facts[k], w):
+            block = sentence_block(ends(t), False)
+            if size(block) < room - 8:
+                blocks.append(block); room -= size(block)
+    return q, blocks or [[]], ans, room
+
+
 def chain(r, room, to_answer):
     """
     Two facts that answer together. To scan, the question finds the first; a second pass asks with the first behind the question and finds
@@ -244,18 +291,6 @@ def spread_out(r, blocks, room, c):
 NOBODY = 255   # the sentence of tokens that belong to none; a window to scan has fewer sentences
 
 
-def lexical(question, sentences):
-    """BM25 of sentences for a question, token lists all: rarities and the mean length are those of the window, as when it is the first of a text."""
-    asked = set(keep.words(G["tok"].decode(question)))
-    bags = [keep.words(t) for t in G["tok"].decode_batch(sentences)]
-    found = [Counter(w for w in bag if w in asked) for bag in bags]
-    holding = Counter(w for f in found for w in f)
-    n, mean = len(bags), max(1, sum(map(len, bags)) / max(1, len(bags)))
-    rarity = {w: log(1 + (n - k + 0.5) / (k + 0.5)) for w, k in holding.items()}
-    norm = [keep.K1 * (1 - keep.B + keep.B * len(bag) / mean) for bag in bags]
-    return [sum(rarity[w] * k * (keep.K1 + 1) / (k + m) for w, k in f.items()) for f, m in zip(found, norm)]
-
-
 def sample(r, total, to_answer, mix):
     """
     -> tokens [total], key [total], (first question row, question rows, length, start of the context, answer known, question there); of a
@@ -263,7 +298,7 @@ def sample(r, total, to_answer, mix):
     """
     c, m = G["corpus"], MIX[mix]
     x, kind = r.random(), "cloze"
-    for k in ("text", "qa", "fact", "recurring"):
+    for k in ("text", "qa", "frame", "fact", "recurring"):
         x -= m[k]
         if x < 0:
             kind = k
@@ -272,6 +307,8 @@ def sample(r, total, to_answer, mix):
     made = None
     if kind == "qa":
         made = asked(r, room, to_answer, m["none"], G["held" if mix == "held" else "qa"])
+    elif kind == "frame":
+        made = frame(r, room, to_answer, m["none"], *G["held-frames" if mix == "held-frames" else "frames"])
     elif kind == "fact":
         made = chain(r, room, to_answer) if r.random() < 0.2 else fact(r, room, m["none"])
     elif kind == "recurring":
@@ -281,7 +318,7 @@ def sample(r, total, to_answer, mix):
     elif r.random() < 0.35:
         made = passages(r, room, G["qa"])
     q, blocks, ans, room = made or (None, [], None, room)
-    if q is not None and mix != "held" and r.random() < 0.3:
+    if q is not None and not mix.startswith("held") and r.random() < 0.3:
         q = np.array([t for t in q if r.random() > 0.12] or q, np.uint16)
     seq = spread_out(r, blocks, room, c)
     out, key = np.zeros(total, np.uint16), np.zeros(total, np.uint8)
@@ -314,7 +351,7 @@ def sample(r, total, to_answer, mix):
     if to_answer:
         return out, key, meta
     owner, words_count = np.full(total, NOBODY, np.uint8), np.zeros(total, np.float16)
-    scores = lexical(q.tolist(), [ids.tolist() for _, ids in laid]) if q is not None else [0] * len(laid)
+    scores = keep.score_words(G["tok"].decode(q.tolist()), G["tok"].decode_batch([ids.tolist() for _, ids in laid])) if q is not None else [0] * len(laid)
     for i, ((at, ids), score) in enumerate(zip(laid[:NOBODY], scores)):
         owner[at:at + len(ids)], words_count[at:at + len(ids)] = i, score
     return out, key, meta, owner, words_count
@@ -325,7 +362,7 @@ def make(args):
     seed, count, total, to_answer, mix = args
     r = random.Random(seed)
     columns = list(zip(*(sample(r, total, to_answer, mix) for _ in range(count))))
-    name = f"/dev/shm/windows-{os.getpid()}-{seed}-{total}.npz"
+    name = f"/dev/shm/windows-{os.getpid()}-{seed}-{total}-{mix}.npz"
     np.savez(name, *(np.stack([np.asarray(x) for x in c]) for c in columns))
     return name
 
