@@ -94,12 +94,20 @@ def words(text):
     return frozenset(w for w in WORDS.findall(text.lower()) if w not in synth.STOP)
 
 
+def near_misses():
+    """Our own questions about SQuAD's passages, by the id of a passage's first row: those without an answer there, and others with the answer's offsets."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "near-misses")
+    lines = (json.loads(line) for path in sorted(glob.glob(f"{folder}/*.jsonl")) for line in open(path))
+    return {x["p"]: (x["no"], x["ask"]) for x in lines}
+
+
 def load_qa(root, tok, held=False):
     """
     The questions that are trained on, or with `held` those of SQuAD kept out. rows: (passage, gold sentence indices, question ids, answer text,
     answer start in its sentence or -1, source, question, accepted answers in lower case).
     """
     rows, passages, pid, by_doc = [], [], {}, {}
+    near, misses = near_misses(), {}
     for p in sorted(glob.glob(f"{root}/qa/*.jsonl*")):
         for line in read(p).splitlines():
             r = json.loads(line)
@@ -110,6 +118,7 @@ def load_qa(root, tok, held=False):
                 pid[k] = len(passages)
                 passages.append(synth.sentences(k))
             ss = passages[pid[k]]
+            if r["id"] in near: misses[pid[k]] = near[r["id"]]
             st, ans = r.get("answer_start"), r["answers"][0]
             starts = [0]
             for s in ss:
@@ -149,8 +158,11 @@ def load_qa(root, tok, held=False):
     groups = {}
     for i, r in enumerate(rows):
         groups.setdefault(r[5], []).append(i)
+    of = {p: [] for p in misses}
+    for i, r in enumerate(rows):
+        if r[0] in of: of[r[0]].append(i)
     rows = [(r[0], r[1], np.array(q.ids, np.uint16), r[3], r[4], r[5], r[2], r[6]) for r, q in zip(rows, qs)]
     bags = [[words(s) for s in ss] for ss in passages]
     seen = Counter(w for bag in bags for b in bag for w in b)
     n = sum(map(len, bags))
-    return dict(rows=rows, groups=groups, text=passages, low=["".join(s).lower() for s in passages], ids=out, sib=sib, words=bags, rare={w: log(1 + n / k) for w, k in seen.items()})
+    return dict(rows=rows, misses=misses, missed=[p for p in misses if of[p]], of=of, groups=groups, text=passages, low=["".join(s).lower() for s in passages], ids=out, sib=sib, words=bags, rare={w: log(1 + n / k) for w, k in seen.items()})

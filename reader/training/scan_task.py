@@ -10,7 +10,7 @@ NAME, TO_ANSWER = "scan", False
 SIZES = {512: 0.5, 1024: 0.5}   # window lengths and their shares of the tokens
 TOKENS = 262144                             # a step
 GROUP, ROWS, MOST_ROWS = 16, 6, 60
-LEXICAL_WEIGHT = 0.3   # what the product adds of BM25 (config.json)
+LEXICAL_WEIGHT = 0.5   # what the product adds of BM25, about (config.json)
 
 
 def mix(progress):

@@ -15,11 +15,11 @@ EVIDENCE, START, END = 1, 2, 4
 
 # Shares of the kinds of windows; the rest is cloze. A model to answer from first learns to read (text, cloze, recurring spans), then to answer.
 MIX = {
-    "scan": dict(text=0.04, qa=0.36, frame=0.26, fact=0.10, recurring=0.0, none=0.30),
-    "read": dict(text=0.25, qa=0.14, frame=0.0, fact=0.12, recurring=0.24, none=0.25),
-    "answer": dict(text=0.03, qa=0.56, frame=0.26, fact=0.08, recurring=0.03, none=0.33),
-    "held": dict(text=0.0, qa=1.0, frame=0.0, fact=0.0, recurring=0.0, none=0.33),
-    "held-frames": dict(text=0.0, qa=0.0, frame=1.0, fact=0.0, recurring=0.0, none=0.33),
+    "scan": dict(text=0.04, qa=0.36, frame=0.26, fact=0.10, none=0.30),
+    "read": dict(text=0.25, qa=0.14, fact=0.12, recurring=0.24, none=0.25),
+    "answer": dict(text=0.03, qa=0.46, missed=0.12, frame=0.25, fact=0.07, recurring=0.03, none=0.33),
+    "held": dict(qa=1.0, none=0.33),
+    "held-frames": dict(frame=1.0, none=0.33),
 }
 
 
@@ -137,6 +137,31 @@ def asked(r, room, to_answer, none_share, qa):
     return q[:MAXQ], blocks, ans, room
 
 
+def missed(r, room, qa):
+    """A question that a passage only seems to answer (near-misses/*.jsonl), or as often one of ours or of the data set that it answers."""
+    p = r.choice(qa["missed"])
+    no, ours = qa["misses"][p]
+    ss, tx = qa["ids"][p], qa["text"][p]
+    ans, gold = None, -1
+    if r.random() < 0.5:
+        q = enc(" " + r.choice(no))
+    elif ours and r.random() < 0.3:
+        question, start, end = r.choice(ours)
+        q, ends, at = enc(" " + question), [], 0
+        for x in tx:
+            at += len(x); ends.append(at)
+        gold = next(i for i, e in enumerate(ends) if start < e)
+        ans = ("".join(tx)[start:end], start - (ends[gold] - len(tx[gold])))
+    else:
+        _, g, q, a, off, _, _, _ = qa["rows"][r.choice(qa["of"][p])]
+        gold, ans = g[0], (a, off)
+    q = q[:MAXQ]
+    room -= len(q)
+    main = [(j == gold, ids, tx[j]) for j, ids in enumerate(ss)]
+    while size(main) > room - 8 and main: main.pop(0 if not main[0][0] else -1)
+    return q, [main], ans, room - size(main)
+
+
 def fact(r, room, none_share):
     """A templated fact among others, half of them of the same kind."""
     s, qq, a, k = synth.needle(r)
@@ -186,7 +211,9 @@ def frame(r, room, to_answer, none_share, facts, files):
         blocks.append(sentence_block(texts[-1], True, (found, found + len(answer))))
     else:
         ans, other = None, frames.elsewise(r, fact, v, template)
-        if to_answer and fact.get("no") and r.random() < 0.5:
+        if to_answer and len(texts) > 1 and r.random() < 0.4:
+            blocks.append(sentence_block(texts[0], False))   # half of a chain is no answer
+        elif to_answer and fact.get("no") and r.random() < 0.5:
             question = frames.fill(r.choice(fact["no"]), v)
             blocks += [sentence_block(t, False) for t in texts]
         elif to_answer and other and r.random() < 0.6:
@@ -213,8 +240,10 @@ def chain(r, room, to_answer):
     first, second, question, answer = synth.chained(r)
     again = not to_answer and r.random() < 0.6
     q = enc(" " + question + (" " + first if again else ""))[:MAXQ]
-    blocks = [[(not again, enc(first + " "), None)], [(True, enc(second + " "), second)]]
-    if again and r.random() < 0.5: blocks.pop(0)
+    half = to_answer and r.random() < 0.25   # the first alone is no answer
+    blocks = [[(not again and not half, enc(first + " "), None)], [(True, enc(second + " "), second)]]
+    if half: blocks.pop()
+    elif again and r.random() < 0.5: blocks.pop(0)
     room -= len(q) + sum(map(size, blocks))
     for _ in range(r.choice([0, 2, 4, 8])):
         f, s, _, _ = synth.chained(r)
@@ -298,15 +327,18 @@ def sample(r, total, to_answer, mix):
     """
     c, m = G["corpus"], MIX[mix]
     x, kind = r.random(), "cloze"
-    for k in ("text", "qa", "frame", "fact", "recurring"):
-        x -= m[k]
+    for k in ("text", "qa", "missed", "frame", "fact", "recurring"):
+        x -= m.get(k, 0)
         if x < 0:
             kind = k
             break
+    if kind == "missed" and not G["qa"]["missed"]: kind = "qa"
     room = total - 10
     made = None
     if kind == "qa":
         made = asked(r, room, to_answer, m["none"], G["held" if mix == "held" else "qa"])
+    elif kind == "missed":
+        made = missed(r, room, G["qa"])
     elif kind == "frame":
         made = frame(r, room, to_answer, m["none"], *G["held-frames" if mix == "held-frames" else "frames"])
     elif kind == "fact":

@@ -1,0 +1,89 @@
+"""
+fit_scan.py MODEL_FOLDER: what BM25 counts beside attention (`lexical_weight`), and the scan beside the answer model when it picks what to answer
+from (`shortlist_weight`), fitted on long texts kept out of training: SQuAD's held-out articles, and our held-out facts among the others.
+
+Prints the share of questions whose sentence is in the evidence, among the tokens picked, and first. Writes nothing.
+"""
+import glob, os, random, sys, time
+import torch
+import build, frames, synth
+from answers import odds, standings
+from evaluate import squadlike
+from keep import Sentences, keep
+from lockstep import CACHED, Scorer, Texts, sequential, tournament
+from needles import Model, by_words, cut, say, whole_words
+from quantized import dev
+
+QUESTIONS = 240
+LEXICAL, SHORTLIST = (0.3, 0.5, 0.8, 1.2), (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5)
+
+
+def spread(items, n):
+    return items if len(items) <= n else [items[i * len(items) // n] for i in range(n)]
+
+
+def articles(root):
+    """-> sentences of one text, (question, sentence that answers) of each."""
+    rows = [r for r in squadlike(glob.glob(f"{root}/qa/squad_v1.1.train.jsonl*")[0]) if build.held_out(r)]
+    parts = {c: [build.ends_ws(y) for x in synth.sentences(c) for y in cut(x)] for c in dict.fromkeys(r["context"] for r in rows)}
+    asked = []
+    for r in spread(rows, QUESTIONS):
+        at = 0
+        for x in parts[r["context"]]:
+            at += len(x)
+            if r["answer_start"] < at: break
+        asked.append((r["question"], x))
+    return [x for p in parts.values() for x in p], asked
+
+
+def facts(root):
+    """Facts kept out, each asked about once, among three of each that was not."""
+    r = random.Random(3)
+    held, others = frames.load(held=True)[0], frames.load()[0]
+    texts, asked = [], []
+    for f in held:
+        v = frames.values(r, f)
+        own = frames.texts(f, v)
+        texts.append([build.ends_ws(x) for t in own for x in synth.sentences(t)])
+        if len(own) == 1:
+            group = f["q"][0]
+            gold = next((x for x in texts[-1] if frames.fill(group["a"], v).lower() in x.lower()), None)
+            if gold: asked.append((frames.fill(r.choice(group["ask"]), v), gold))
+    for f in r.sample(others, min(len(others), 3 * len(held))):
+        texts.append([build.ends_ws(x) for t in frames.texts(f, frames.values(r, f)) for x in synth.sentences(t)])
+    r.shuffle(texts)
+    return [x for t in texts for x in t], spread(asked, QUESTIONS)
+
+
+@torch.no_grad()
+def trial(model, name, text, asked):
+    numbers = {}
+    for x in text: numbers.setdefault(x, len(numbers))
+    questions = [q for q, _ in asked]
+    table, plain = (Sentences(list(numbers), model.tok, questions, *how) for how in ((), (whole_words,)))
+    ids, whole = [model.encode(q) for q in questions], [numbers[x] for x in text]
+    gold = torch.tensor([numbers[x] for _, x in asked], device=dev)[:, None]
+    scorer = Scorer(model.scan, table, ids, model.longest)
+    share = lambda picks: f"{(picks == gold).any(1).float().mean().item():.3f}"
+    every = torch.arange(len(asked), device=dev)
+    texts = lambda i, j: Texts([whole] * (j - i), list(range(i, j)))
+    say(f"{name}: {sum(table.tokens[k].item() for k in whole)} tokens, {len(asked)} questions; BM25 {share(by_words(table, texts(0, len(asked)), model.settings['cache_tokens'], plain))}")
+    for weight in LEXICAL:
+        for way, scan in (("sequential", sequential), ("tournament", tournament)):
+            began, settings = time.time(), {**model.settings, "lexical_weight": weight}
+            evidence = torch.cat([scan(scorer, texts(i, min(len(asked), i + 60)), settings) for i in range(0, len(asked), 60)])
+            line = [f"evidence {share(evidence)}"] + ([f"cache {share(evidence[:, :CACHED])}"] if way == "sequential" else [])
+            evidence = evidence.sort(1)[0]
+            standing = standings(scorer, evidence, every, weight)
+            answering = odds(model.answer, table, evidence, ids).to(dev)
+            for w in SHORTLIST:
+                score = (answering + w * standing).masked_fill(evidence < 0, -1e9)
+                picks = evidence.masked_fill(~keep(score, evidence, table, settings["cache_tokens"]), -1)
+                line.append(f"{w}: {share(picks)} {share(evidence.gather(1, score.argmax(1, keepdim=True)))}")
+            say(f"  lexical {weight} {way}", *line, f"{time.time() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    model = Model(sys.argv[1])
+    for name, make in (("held-out articles", articles), ("held-out facts", facts)):
+        trial(model, name, *make(os.environ["DATA"]))
