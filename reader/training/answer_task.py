@@ -73,7 +73,7 @@ class Task:
         whole = there == 0
         if reads: whole = whole | (torch.rand(B, device=ids.device) < 0.4)
         seen, at, old, m = s.hide(ids, context, whole)
-        keep = torch.tensor(1.0 if reads else 0.9, device=ids.device)
+        keep = torch.tensor(1.0 if reads else 0.85, device=ids.device)
         h = s.trunk(seen, pos < n[:, None], keep)
         lm = s.guess(h.gather(1, at[..., None].expand(-1, -1, h.shape[-1])).flatten(0, 1), old.flatten(), m.flatten().float())
         lg = s.model.head(h).float().masked_fill(~(context | (pos == 0))[..., None], -1e9)

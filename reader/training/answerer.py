@@ -1,7 +1,7 @@
 """The answer model: reads a question and the evidence in both directions and scores every token as the answer's first, its last, and as evidence."""
 import json
-import torch, torch.nn as nn, torch.nn.functional as F
-from model import Block, Cfg, dev, initialise, restore, rope_tables
+import torch.nn as nn, torch.nn.functional as F
+from model import Block, Cfg, initialise, restore, rope_tables
 
 START, END, EVIDENCE = 0, 1, 2   # rows of the head
 

@@ -9,7 +9,7 @@ import glob, json, os, random, sys
 from dataclasses import dataclass
 import numpy as np, torch
 import build, corrupt, synth
-from evaluate import auroc, f1, gold_sentence, norm, squadlike
+from scorer import auroc, f1, gold_sentence, norm, squadlike
 from keep import score_words
 from quantized import Answer, Scan, dev
 from tokenizers import Tokenizer

@@ -8,7 +8,7 @@ import glob, os, random, sys, time
 import torch
 import build, frames, synth
 from answers import odds, standings
-from evaluate import squadlike
+from scorer import squadlike
 from keep import Sentences, keep
 from lockstep import CACHED, Scorer, Texts, sequential, tournament
 from needles import Model, by_words, cut, say, whole_words

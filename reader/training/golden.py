@@ -3,7 +3,7 @@ bf16-rounded weights; compared with the stock Hugging Face Qwen3 where transform
 
 golden.py MODEL_FOLDER writes MODEL_FOLDER/golden.json.
 """
-import json, os, sys
+import json, sys
 import torch
 import answerer
 from model import dev, hf_name, load_scan, retrieval_probs, rope_tables

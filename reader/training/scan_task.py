@@ -1,5 +1,5 @@
 """What the scan model is trained for: attention of the question's rows on the sentence that answers, within a window and across windows."""
-import math, random
+import math
 import torch, torch.nn.functional as F
 from build import VOCAB
 from model import Cfg, Reader, dev, load_scan, retrieval_probs, rope_tables, save

@@ -1,6 +1,6 @@
 """Synthetic question/evidence pairs: templated facts ('needles') and cloze-style
 pseudo-questions made from a real sentence (inverse cloze)."""
-import random, re
+import re
 
 FIRST = "Alice Omar Priya Chen Lucia Ivan Fatima Kofi Ingrid Mateo Yuki Noor Daniel Amara Viktor Leila Hugo Mei Tomas Zara Peter Sofia Rahul Greta Samuel Elena Jamal Nadia Oscar Hana Felix Rosa Anton Dalia Simon Aisha Bruno Carla Emil Freya George Helen Isaac Julia Karim Laura Marcus Nina Oliver Paula Quentin Ruth Stefan Tara Ursula Walter Xenia Yusuf Zoe Arthur Beatrice Colin Diana Edgar Fiona".split()
 LAST = "Okafor Lindqvist Moreau Tanaka Alvarez Novak Haddad Fischer Romano Petrov Nguyen Castillo Andersen Kowalski Osei Laurent Brandt Silva Murphy Weiss Ortiz Larsen Dubois Ivanov Khan Sato Reyes Becker Marino Cohen Hughes Schmidt Rossi Bauer Costa Ryan Vega Walsh Young Adler Bishop Carver Dalton Ellis Foster Grant Harlow Irving Jensen Keller".split()
