@@ -9,7 +9,7 @@ from windows import EVIDENCE, NOBODY
 NAME, TO_ANSWER = "scan", False
 SIZES = {512: 0.5, 1024: 0.5}   # window lengths and their shares of the tokens
 TOKENS = 262144                             # a step
-GROUP, ROWS, MOST_ROWS = 16, 6, 60
+GROUP, ROWS, MOST_ROWS = 32, 6, 60
 LEXICAL_WEIGHT = 0.5   # what the product adds of BM25, about (config.json)
 
 
