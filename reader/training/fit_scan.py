@@ -15,7 +15,7 @@ from needles import Model, by_words, cut, say, whole_words
 from quantized import dev
 
 QUESTIONS = 240
-LEXICAL, SHORTLIST = (0.3, 0.5, 0.8, 1.2), (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5)
+LEXICAL, SHORTLIST = (0.3, 0.7, 1.0, 1.5), (0.0, 0.2, 0.5, 0.8, 1.2, 2.0)
 
 
 def spread(items, n):

@@ -134,7 +134,9 @@ def keep(score, window, table, budget):
     tokens, same = table.tokens[ranked.clamp(min=0)], table.same[ranked.clamp(min=0)]
     kept = torch.zeros_like(real)
     used, any_kept = torch.zeros_like(tokens[:, 0]), torch.zeros_like(real[:, 0])
+    smallest = tokens.masked_fill(~real, 2 ** 30).flip(1).cummin(1)[0].flip(1)   # of those from here on
     for r in range(most):
+        if r % 8 == 7 and bool((used + smallest[:, r] > budget).all()): break
         fits = (used + tokens[:, r] <= budget) | ~any_kept
         twin = (kept[:, :r] & (same[:, :r] == same[:, r:r + 1])).any(1) if r else ~fits & fits
         kept[:, r] = real[:, r] & fits & ~twin
