@@ -103,7 +103,7 @@ def shortlist(model, scorer, evidence, asked, questions, settings, answer_settin
     table = scorer.table
     evidence = evidence.sort(1)[0]   # the order of the table is that of the text but for the needles
     standing = standings(scorer, evidence, asked, settings["lexical_weight"])
-    score = odds(model, table, evidence, questions).to(dev) + answer_settings.get("shortlist_weight", answer_settings["standing_weight"]) * standing
+    score = odds(model, table, evidence, questions).to(dev) + answer_settings["shortlist_weight"] * standing
     few = (table.tokens[evidence.clamp(min=0)] * (evidence >= 0)).sum(1) <= settings["cache_tokens"]
     return evidence.masked_fill(~(few[:, None] | keep(score, evidence, table, settings["cache_tokens"])), -1)
 

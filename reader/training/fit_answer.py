@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 PASSAGES, LONGEST, FREE = 850, 64, 8   # tokens of a window of passages, of an answer, and of a span that costs nothing
 AT_ONCE = 16
-REFUSED_F1 = 0.005   # what the threshold may cost
+REFUSED_F1 = 0.01   # what the threshold may cost
 
 
 @dataclass
@@ -216,7 +216,7 @@ def main(folder, n=800):
     answer = dict(length_penalty=penalty, free_tokens=FREE, standing_weight=weight, bias=bias, temperature=temperature, threshold=threshold)
     print("answer:", json.dumps(answer))
     config = json.load(open(f"{folder}/config.json"))
-    config["reader"]["answer"] = answer
+    config["reader"]["answer"].update(answer)
     with open(f"{folder}/config.json", "w") as file: file.write(json.dumps(config, indent=2) + "\n")
 
 

@@ -11,7 +11,7 @@ interface Candidate {
 /**
  * The sentences to answer from, in their order: the best `budget` tokens of more evidence than the answer graph reads at once. It reads
  * them part by part; what counts is the logarithm of the odds that a sentence answers against "not answered here", which is the same
- * question in every part, and the sentence's standing in the scan's ranking, weighed as in `readAnswer`.
+ * question in every part, and the sentence's standing in the scan's ranking, weighed.
  *
  * @param parts consecutive sentences laid out together, all of them in all
  * @param standing one a sentence, larger is better
@@ -21,7 +21,7 @@ export async function shortlist(
   candidates: Candidate[],
   parts: Layout[],
   standing: number[],
-  standingWeight: number,
+  weight: number,
   budget: number,
 ): Promise<number[]> {
   const odds: number[] = [];
@@ -35,7 +35,7 @@ export async function shortlist(
     }
   }
   const ranked = candidates
-    .map((_, index) => ({ index, score: odds[index]! + standingWeight * standing[index]! }))
+    .map((_, index) => ({ index, score: odds[index]! + weight * standing[index]! }))
     .sort((a, b) => b.score - a.score || a.index - b.index);
   return keepWithin(ranked, candidates, budget);
 }

@@ -15,6 +15,8 @@ export interface Manifest {
   answer: AnswerSettings & {
     /** Longest input of the answer graph, marks and question included. */
     max_window_tokens: number;
+    /** What a sentence's standing counts beside its log odds where what to answer from is picked out of more evidence (shortlist.ts). */
+    shortlist_weight: number;
   };
   /** SHA-256 of each file, hexadecimal. */
   sha256: Record<string, string>;

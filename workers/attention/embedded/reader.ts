@@ -59,7 +59,7 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
       const budget = manifest.settings.cache_tokens;
       if (all.reduce((sum, { tokens }) => sum + tokens, 0) > budget) {
         const layouts = layOutParts(idsOf(all), asked, manifest);
-        const weight = manifest.answer.standing_weight;
+        const weight = manifest.answer.shortlist_weight;
         chosen = await shortlist(answer, all, layouts, await standingOf(all), weight, budget);
       }
       const read = chosen.map((i) => all[i]!);
