@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { AnswerSettings } from '../../shared/answer.ts';
 import type { ScanSettings } from '../../shared/attention.ts';
+import type { Manifest } from '../../workers/attention/embedded/manifest.ts';
 import { readSafetensors, type Tensor } from './safetensors.ts';
 
 /** Sizes of one model's layers. */
@@ -30,7 +30,7 @@ export interface ReaderConfig extends Shape {
     /** How a scan uses the reader; the window's size follows from the layout. */
     settings: Omit<ScanSettings, 'window_tokens'>;
     /** How answers are read off the scores; fitted after training. */
-    answer: Omit<AnswerSettings, 'max_tokens'>;
+    answer: Omit<Manifest['answer'], 'max_tokens' | 'max_window_tokens'>;
     /** Embeddings of `embedding_size` are brought to the width of the layers; an input has at most `max_tokens`. */
     answer_model: Shape & { embedding_size: number; max_tokens: number };
   };
