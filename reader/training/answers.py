@@ -8,7 +8,7 @@ from quantized import dev
 BOS, Q, CTX = 0, 2, 5
 LONGEST = 64      # tokens of an answer
 AT_ONCE = 128
-TIE, TIE_BEFORE_AND, CUT_SHORT = 0.5, 3, 6   # as in workers/answer/span.ts
+TIE, TIE_BEFORE_AND, CUT_SHORT = 0.5, 6, 6   # as in workers/answer/span.ts
 GOES_ON = re.compile(r"\s(?:and|or)\b")
 CLOSES, JOINS = re.compile(r"[.,;:!?…)\]。，、；：！？]|\s*$"), re.compile(r"[,，、]|\b(?:and|or)\b")
 SPARE = 12        # words around the right answer that still count as giving it
