@@ -19,7 +19,7 @@ describe('the end of a clause', () => {
   });
 
   it('may lose by more where the span stops before "and"', () => {
-    const lower = ends(0, 0, 5, 0, 0, 0, 0, 0, 0, 3, 0);
+    const lower = ends(-9, -9, 5, -9, -9, -9, -9, -9, -9, 1, -9);
     expect(clauseEnd({ first: 0, last: 2 }, lower, owner, reads('a b and de.'))).toBe(9);
     expect(clauseEnd({ first: 0, last: 2 }, lower, owner, reads('a b, and e.'))).toBe(2);
   });
