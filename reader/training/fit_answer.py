@@ -216,7 +216,7 @@ def main(folder, n=800):
     answer = dict(length_penalty=penalty, free_tokens=FREE, standing_weight=weight, bias=bias, temperature=temperature, threshold=threshold)
     print("answer:", json.dumps(answer))
     config = json.load(open(f"{folder}/config.json"))
-    config["reader"]["answer"] = answer
+    config["reader"]["answer"].update(answer)
     with open(f"{folder}/config.json", "w") as file: file.write(json.dumps(config, indent=2) + "\n")
 
 
