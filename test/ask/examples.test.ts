@@ -25,10 +25,10 @@ const english = Object.keys(examples).filter((file) => !file.includes('.zh.'));
 /** Two facts, a question that they answer together, and its answer. */
 const chains = [
   [
-    'The bell of Kirkwick was cast in the foundry of Master Roke.',
-    'Master Roke mixed a little silver into every cast.',
-    'Which metal was mixed into the bell of Kirkwick?',
-    'silver',
+    'The telescope on the hill was given by the widow Tamsin Hale.',
+    'Tamsin Hale made her money with buttons.',
+    'How did the giver of the telescope make her money?',
+    'buttons',
   ],
   [
     'The pump in the lower gallery is driven by the Marlow engine.',
@@ -37,10 +37,16 @@ const chains = [
     'eighteen litres',
   ],
   [
-    'The manuscript that Odile translated is kept in the abbey of Saint Wandrin.',
-    'Saint Wandrin opens its library to visitors on Wednesdays alone.',
-    'On which day can visitors see the manuscript that Odile translated?',
-    'Wednesdays',
+    'Captain Yarrow took over the Thessaly when her first master fell ill.',
+    'In those years the Thessaly carried nothing but slate and eggs.',
+    "What did Captain Yarrow's ship carry?",
+    'slate and eggs',
+  ],
+  [
+    'The old ferry to Hollin is driven by the Bremer engine.',
+    'The Bremer burns forty litres of diesel an hour.',
+    'How much diesel does the ferry to Hollin burn?',
+    'forty litres',
   ],
 ] as const;
 const oneSpace = (text: string) => text.replace(/\s+/g, ' ');
@@ -88,12 +94,12 @@ describe('the product in workerd, with the embedded reader', () => {
   });
 
   it('answers from two facts that stand far apart, by a second look', { timeout: 120_000 }, async () => {
-    const filler = ['minutes.txt', 'manual.txt'].map((file) =>
+    const filler = ['incident-report.md', 'manual.txt'].map((file) =>
       readFileSync(join(root, 'examples', file), 'utf8'),
     );
     let answered = 0;
     for (const [first, second, question, right] of chains) {
-      const text = `${first} ${filler.join('\n\n')}\n\n${second}\n`;
+      const text = [first, ...filler, second].join('\n\n');
       const session = await client.createSession();
       await client.addDocument(session, 'chain', byteStream([text]));
       const told = [];
