@@ -29,12 +29,16 @@ async function send(client: Client, session: string, file: string, progress: Pro
 }
 
 async function ask(client: Client, session: string, args: Arguments, progress: Progress): Promise<AskResult> {
-  const started = performance.now();
+  let started = performance.now();
+  let reading = 'reading';
   for await (const { event, data } of client.ask(session, args.question, args.mode)) {
     if (event === 'window.scored') {
       const rate = data.sentences / ((performance.now() - started) / 1000);
       const detail = `${formatNumber.format(data.windows)} windows, ${rate.toFixed(0)} sentences/s`;
-      progress.show(data.round ? `round ${data.round + 1}` : 'reading', data.bytes, data.total_bytes, detail);
+      progress.show(data.round ? `round ${data.round + 1}` : reading, data.bytes, data.total_bytes, detail);
+    } else if (event === 'run.again') {
+      started = performance.now();
+      reading = 'reading again';
     } else if (event === 'answer.completed') return data as AskResult;
     else if (event === 'run.failed') throw new Problem(data.detail ?? data.title ?? 'the run failed');
   }

@@ -42,12 +42,18 @@ export function renderResult(result: AskResult, citations: CitationInContext[], 
 
 /** A one-line progress bar on standard error; silent where nobody watches. */
 export class Progress {
-  private readonly started = performance.now();
+  private label = '';
+  private started = 0;
   private shown = 0;
 
   show(label: string, done: number, total: number | undefined, detail: string): void {
     if (!terminal(process.stderr)) return;
     const now = performance.now();
+    if (label !== this.label) {
+      // What comes next takes its own time.
+      this.label = label;
+      this.started = now;
+    }
     if (now - this.shown < 80) return;
     this.shown = now;
     const share = total ? Math.min(1, done / total) : 0;

@@ -1,6 +1,15 @@
 import type { ScanMode } from '../shared/scan/index.ts';
 import type { TokenizedSentence } from '../shared/sentence.ts';
-import type { Claim, Commit, EventType, QuestionInfo, QuestionStatus, Size, StoredEvent } from './types.ts';
+import type {
+  Claim,
+  Commit,
+  EventType,
+  QuestionInfo,
+  QuestionStatus,
+  RunState,
+  Size,
+  StoredEvent,
+} from './types.ts';
 
 /** A driver that has not committed or renewed for so long is taken for dead. */
 export const LEASE_MS = 15_000;
@@ -36,6 +45,15 @@ const info = (row: QuestionRow): QuestionInfo => ({
   state: row.state === null ? null : JSON.parse(row.state),
   result: row.result === null ? null : JSON.parse(row.result),
 });
+
+/**
+ * A round reads the survivors of the one before; older ones have served. Before its first window a scan has none: those that are there
+ * then are of the first pass.
+ */
+function oldestRound(state: RunState | null): number {
+  if (!state || (state.scan.round === 0 && state.scan.cursor === 0)) return Number.MAX_SAFE_INTEGER;
+  return state.scan.round - 1;
+}
 
 /** Questions of a session: where each run stands, who drives it, what it has told. */
 export class Questions {
@@ -130,8 +148,7 @@ export class Questions {
         JSON.stringify(sentences),
       );
     }
-    // A round reads the survivors of the one before; older ones have served.
-    const oldest = commit.end ? Number.MAX_SAFE_INTEGER : (commit.state?.scan.round ?? 0) - 1;
+    const oldest = commit.end ? Number.MAX_SAFE_INTEGER : oldestRound(commit.state);
     this.sql.exec('DELETE FROM survivor WHERE question = ? AND round < ?', row.id, oldest);
     const events = this.record(row.id, row.events, commit.events);
     this.sql.exec(

@@ -1,4 +1,5 @@
 import type { ScanMode, ScanState } from '../shared/scan/index.ts';
+import type { FirstPass } from '../shared/scan/second.ts';
 import type { TokenizedSentence } from '../shared/sentence.ts';
 
 export interface SessionInfo {
@@ -75,7 +76,7 @@ export interface Size {
 export interface RunState {
   scan: ScanState;
   model: string;
-  /** Read of the documents so far. */
+  /** Read of the documents so far; a second pass reads nothing new. */
   read: Size;
   /** This round's input: the documents, or the survivors of the round before. */
   input: Size;
@@ -83,6 +84,8 @@ export interface RunState {
   round_bytes: number;
   /** What this round has left for the next one so far. */
   survivors: Size;
+  /** While the text is read a second time: what the first has come to. */
+  first?: FirstPass;
   /** Once answered, where the answerer tells it: the probability of each cached sentence to be the one that answers. */
   relevance?: number[];
 }
@@ -91,6 +94,7 @@ export type EventType =
   | 'run.started'
   | 'window.scored'
   | 'evidence.updated'
+  | 'run.again'
   | 'answer.completed'
   | 'run.failed';
 

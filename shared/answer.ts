@@ -14,6 +14,8 @@ export interface AnswerSettings {
   temperature: number;
   /** Answers below this probability count as not found. */
   threshold: number;
+  /** Answers below this probability are looked for in a second pass over the text; never when left out. */
+  again_below?: number;
 }
 
 export type SpanLength = Pick<AnswerSettings, 'max_tokens' | 'length_penalty' | 'free_tokens'>;

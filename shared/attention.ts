@@ -31,10 +31,14 @@ export interface BackendDescription {
   settings: ScanSettings;
   /** Windows that it likes to get in one request, where they do not depend on each other; 1 when left out. */
   windows_at_once?: number;
+  /** An answer less certain than this is looked for in a second pass over the text (scan/second.ts); never when left out. */
+  again_below?: number;
 }
 
 export interface ScoreRequest {
   question: string;
+  /** In a second pass: the sentence that the first has found, which stands behind the question as far as there is room. */
+  found?: string;
   /** Each window: its sentences in document order. */
   windows: { sentences: string[] }[];
 }
@@ -78,11 +82,13 @@ export interface Answer {
 
 export interface Answerer {
   /**
-   * @param request `onDelta` hears the text piece by piece where the model writes it so; the answer returned has the last word
+   * @param request `found` as in a ScoreRequest: it helps to tell what matters of the evidence, the question alone is answered; `onDelta`
+   *   hears the text piece by piece where the model writes it so; the answer returned has the last word
    */
   answer(request: {
     question: string;
     evidence: string[];
+    found?: string;
     onDelta?: (text: string) => void;
     signal?: AbortSignal;
   }): Promise<Answer>;

@@ -12,6 +12,8 @@ export interface Sentence {
 /** A sentence with its length in the attention backend's tokens. */
 export interface TokenizedSentence extends Sentence {
   tokens: number;
+  /** Its place among all the sentences that a question reads, known once it has been read. */
+  place?: number;
   /** Which of the question's words its neighbours hold (`neighbourhood` in lexical.ts), kept since they may be let go. */
   near?: string;
 }

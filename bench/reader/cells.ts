@@ -6,7 +6,8 @@ import { type Cell, essaySentences, grid, hide } from './needles.ts';
 import type { Tested } from './reader.ts';
 import { answeredFrom } from './rerank.ts';
 import { spread } from './rows.ts';
-import { counted, scanned } from './scan.ts';
+import { counted } from './scan.ts';
+import { readWhole } from './second.ts';
 
 interface Outcome {
   /** The needle's sentences are among those that the answer was read from. */
@@ -76,7 +77,6 @@ async function* run<T extends Cell>(
   essays: string[],
   cells: T[],
 ): AsyncGenerator<[T, Outcome]> {
-  const { settings } = await reader.describe();
   const known = new Map(
     (
       await counted(
@@ -100,10 +100,10 @@ async function* run<T extends Cell>(
     const sentences = text.map(
       (one, start): TokenizedSentence => ({ ...(known.get(one) ?? own.get(one)!), start }),
     );
-    const { evidence: kept } = await scanned(reader, settings, cell.mode, question, sentences);
-    const evidence = kept.map((place) => text[place]!);
-    const { text: answer, confidence, relevance } = await reader.answer({ question, evidence });
-    const held = new Set(answeredFrom(kept, relevance!).map((place) => text[place]!.trim()));
+    const { answer: given, evidence } = await readWhole(reader, cell.mode, question, sentences);
+    const { text: answer, confidence, relevance } = given;
+    const places = evidence.map((s) => s.start);
+    const held = new Set(answeredFrom(places, relevance!).map((place) => text[place]!.trim()));
     yield [
       cell,
       {

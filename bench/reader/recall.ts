@@ -105,11 +105,14 @@ async function recall(
     count('BM25', within(byWords(question, text), text, BUDGET));
     for (const mode of modes) {
       const { evidence, cache } = await scanned(backend, settings, mode, question, text);
-      const texts = evidence.map((place) => text[place]!.text);
-      const { relevance } = await backend.answer({ question, evidence: texts });
-      count(`${mode}, answered from`, answeredFrom(evidence, relevance!));
-      count(`${mode}, in the cache`, cache);
-      count(`${mode}, all the evidence (${settings.evidence_tokens})`, evidence);
+      const places = evidence.map((s) => s.start);
+      const { relevance } = await backend.answer({ question, evidence: evidence.map((s) => s.text) });
+      count(`${mode}, answered from`, answeredFrom(places, relevance!));
+      count(
+        `${mode}, in the cache`,
+        cache.map((s) => s.start),
+      );
+      count(`${mode}, all the evidence (${settings.evidence_tokens})`, places);
     }
   }
   for (const [way, { hits, shares }] of tally)

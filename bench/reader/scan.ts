@@ -1,6 +1,7 @@
 import type { AttentionBackend, ScanSettings } from '../../shared/attention.ts';
 import { lexicalCounts, neighbourhood, scoreLexically } from '../../shared/lexical.ts';
-import { type ScanMode, scans } from '../../shared/scan/index.ts';
+import { type Placed, type ScanMode, scans } from '../../shared/scan/index.ts';
+import { sought } from '../../shared/scan/second.ts';
 import { keepWithin, rankSentences } from '../../shared/selection.ts';
 import type { TokenizedSentence } from '../../shared/sentence.ts';
 import { bm25 } from './bm25.ts';
@@ -58,16 +59,22 @@ export async function ranked(
   };
 }
 
-/** A whole scan in memory: places of the evidence, and of what of it the cache holds. */
+/**
+ * A whole scan in memory: the evidence, and what of it the cache holds.
+ *
+ * @param found the sentence that stands behind the question in a second pass
+ */
 export async function scanned(
   backend: AttentionBackend,
   settings: ScanSettings,
   mode: ScanMode,
   question: string,
   sentences: TokenizedSentence[],
-): Promise<{ evidence: number[]; cache: number[] }> {
+  found?: string,
+): Promise<{ evidence: Placed[]; cache: TokenizedSentence[] }> {
   const scan = scans[mode];
-  let state = scan.start(settings, question);
+  const asked = { question, ...(found !== undefined && { found }) };
+  let state = scan.start(settings, sought(question, found));
   let input = sentences;
   let survivors: TokenizedSentence[] = [];
   let cache: TokenizedSentence[] = [];
@@ -79,15 +86,14 @@ export async function scanned(
       survivors = [];
     } else if (plan.kind === 'window') {
       const texts = plan.window.sentences.map((s) => s.text);
-      const { windows } = await backend.score({ question, windows: [{ sentences: texts }] });
+      const { windows } = await backend.score({ ...asked, windows: [{ sentences: texts }] });
       const outcome = scan.absorb(state, plan.window, windows[0]!);
       state = outcome.state;
       survivors.push(...outcome.survivors);
       cache = mode === 'sequential' ? state.cache : outcome.survivors;
     }
   }
-  const places = (sentences: TokenizedSentence[]) => sentences.map((s) => s.start);
-  return { evidence: places(state.cache), cache: places(cache) };
+  return { evidence: state.cache, cache };
 }
 
 /** Every sentence ends in white space, as it would where its text goes on. */

@@ -3,4 +3,4 @@ import type { Scan, ScanMode } from './state.ts';
 import { tournament } from './tournament.ts';
 
 export const scans: Record<ScanMode, Scan> = { sequential, tournament };
-export type { Outcome, Plan, Scan, ScanMode, ScanState, Window } from './state.ts';
+export type { Outcome, Placed, Plan, Scan, ScanMode, ScanState, Window } from './state.ts';

@@ -5,7 +5,7 @@ import type { Placed, ScanState, Window } from './state.ts';
 
 /** What becomes of a scored window. */
 export interface Kept {
-  /** The window's sentences with their places in the round's input. */
+  /** The window's sentences with their places. */
   sentences: Placed[];
   /** Best first. */
   ranked: Ranked[];
@@ -19,7 +19,8 @@ export function keep(state: ScanState, { sentences, taken }: Window, scores: Win
   const { settings, cursor, round } = state;
   const carried = sentences.length - taken;
   const placed = sentences.map((s, i) =>
-    i < carried ? state.cache[i]! : { ...s, place: cursor + i - carried },
+    // A survivor has kept the place that it had in the first round.
+    i < carried ? state.cache[i]! : { place: cursor + i - carried, ...s },
   );
   // What a later round reads has been counted in the first, and its neighbours are gone.
   const fresh = round === 0 ? taken : 0;

@@ -4,7 +4,7 @@ import type { TokenizedSentence } from '../sentence.ts';
 
 export type ScanMode = 'sequential' | 'tournament';
 
-/** A sentence and its place in the round's input. */
+/** A sentence that has been read. */
 export interface Placed extends TokenizedSentence {
   place: number;
 }
@@ -34,7 +34,7 @@ export interface ScanState {
   runners_up: RunnerUp[];
   /** The question's words in the text so far; null where the settings give them no weight. */
   lexical: LexicalCounts | null;
-  /** Windows scored so far, all rounds. */
+  /** Windows scored so far, all rounds and passes. */
   windows: number;
   done: boolean;
 }
@@ -63,6 +63,7 @@ export interface Outcome {
 
 /** A way to run the loop, as a pure stepper: state and input in, a window to score out; scores in, the next state out. */
 export interface Scan {
+  /** @param question the words that count; in a second pass with those of the sentence behind it */
   start(settings: ScanSettings, question: string): ScanState;
   /**
    * @param ahead the round's input from `state.cursor` on, as much as the caller has at hand

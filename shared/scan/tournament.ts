@@ -26,10 +26,7 @@ export const tournament: Scan = {
 
   absorb(state, window, scores): Outcome {
     const { sentences, ranked, kept, lexical } = keep(state, window, scores);
-    const survivors = kept.map((i): TokenizedSentence => {
-      const { place, ...sentence } = sentences[i]!;
-      return sentence;
-    });
+    const survivors = kept.map((i) => sentences[i]!);
     // Should this turn out to be the round's only window, nothing follows that would have to be small.
     const evidence = state.cursor === 0 ? keepWithin(ranked, sentences, state.settings.evidence_tokens) : [];
     return {

@@ -7,6 +7,7 @@ import { answer } from '../../bench/run.ts';
 import { byteStream } from '../../bench/text.ts';
 import { Client } from '../../cli/client.ts';
 import { inProcess, startWorker } from '../../cli/worker.ts';
+import type { AskResult } from '../../durable-objects/types.ts';
 
 interface Example {
   question: string;
@@ -21,6 +22,33 @@ const examples = JSON.parse(readFileSync(join(root, 'examples/questions.json'), 
   Example[]
 >;
 const english = Object.keys(examples).filter((file) => !file.includes('.zh.'));
+/** Two facts, a question that they answer together, and its answer. */
+const chains = [
+  [
+    'The telescope on the hill was given by the widow Tamsin Hale.',
+    'Tamsin Hale made her money with buttons.',
+    'How did the giver of the telescope make her money?',
+    'buttons',
+  ],
+  [
+    'The pump in the lower gallery is driven by the Marlow engine.',
+    'At full load the Marlow burns eighteen litres of paraffin an hour.',
+    'How much paraffin an hour does it take to drive the pump in the lower gallery?',
+    'eighteen litres',
+  ],
+  [
+    'Captain Yarrow took over the Thessaly when her first master fell ill.',
+    'In those years the Thessaly carried nothing but slate and eggs.',
+    "What did Captain Yarrow's ship carry?",
+    'slate and eggs',
+  ],
+  [
+    'The old ferry to Hollin is driven by the Bremer engine.',
+    'The Bremer burns forty litres of diesel an hour.',
+    'How much diesel does the ferry to Hollin burn?',
+    'forty litres',
+  ],
+] as const;
 const oneSpace = (text: string) => text.replace(/\s+/g, ' ');
 
 let folder: string;
@@ -63,6 +91,30 @@ describe('the product in workerd, with the embedded reader', () => {
     }
     // The reader is small: a few sentences are asked for in words too far from their own.
     expect(lost.length, lost.join('\n')).toBeLessThanOrEqual(asked * 0.2);
+  });
+
+  it('answers from two facts that stand far apart, by a second look', { timeout: 120_000 }, async () => {
+    const filler = ['incident-report.md', 'manual.txt'].map((file) =>
+      readFileSync(join(root, 'examples', file), 'utf8'),
+    );
+    let answered = 0;
+    for (const [first, second, question, right] of chains) {
+      const text = [first, ...filler, second].join('\n\n');
+      const session = await client.createSession();
+      await client.addDocument(session, 'chain', byteStream([text]));
+      const told = [];
+      for await (const event of client.ask(session, question, 'sequential')) told.push(event);
+      const { answer: said, citations, read } = told.at(-1)!.data as AskResult;
+      const again = told.find(({ event }) => event === 'run.again')?.data;
+      expect(read.bytes).toBe(Buffer.byteLength(text));
+      for (const { start, end, exact } of again ? [again.found, ...citations] : citations) {
+        expect(Array.from(text).slice(start, end).join('')).toBe(exact);
+      }
+      if (again && said.includes(right) && citations.every((c) => second.includes(c.exact.trim())))
+        answered++;
+    }
+    // The reader need not be uncertain of all of them, nor right.
+    expect(answered).toBeGreaterThan(0);
   });
 });
 

@@ -4,7 +4,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readerFrom } from '../../reader/node.ts';
 import { QuestionTooLong } from '../../shared/attention.ts';
-import { trimLongest } from '../../workers/attention/embedded/layout.ts';
+import { encodeSought, trimLongest } from '../../workers/attention/embedded/layout.ts';
 import { ReaderTokenizer } from '../../workers/attention/embedded/tokenizer.ts';
 
 const assets = join(import.meta.dirname, '../../reader/assets');
@@ -116,5 +116,15 @@ describe('the embedded reader', { timeout: 60_000 }, () => {
   it('refuses a question that is too long', async () => {
     const asked = embedded.reader.score({ question: 'why '.repeat(200), windows: [{ sentences }] });
     await expect(asked).rejects.toThrow(QuestionTooLong);
+  });
+
+  it('looks for what was found before as well, as far as there is room behind the question', () => {
+    const { tokenizer, manifest } = embedded;
+    const ids = (asked: string, found?: string) => encodeSought(asked, found, tokenizer, manifest);
+    expect(ids(question, 'The invoice. ')).toEqual(tokenizer.encode(` ${question} The invoice.`));
+    const cut = ids(question, 'so on and '.repeat(200));
+    expect(cut).toHaveLength(manifest.max_question_tokens);
+    expect(cut.slice(0, ids(question).length)).toEqual(ids(question));
+    expect(() => ids('why '.repeat(200), 'so')).toThrow(QuestionTooLong);
   });
 });

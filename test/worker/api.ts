@@ -59,6 +59,21 @@ const filler = [
 export const needle = 'The silver compass was hidden inside the third barrel of salted herring.';
 export const question = 'Where was the silver compass hidden?';
 
+export const chain = {
+  question: 'Who carries the key to the seed vault?',
+  /** Shares words with the question. */
+  found: 'The seed vault is locked like the brewery of Orrest.',
+  /** Shares words with the sentence before alone. */
+  answer: 'Around her neck Marguerite wears iron from Orrest brewery.',
+  /** Both halves, far apart, the answer first. */
+  text(sentences: number): string {
+    const lines = Array.from({ length: sentences }, (_, i) => `On day ${i} the wind turned to the north. `);
+    lines[3] = `${chain.answer} `;
+    lines[sentences - 4] = `${chain.found} `;
+    return lines.join('');
+  },
+};
+
 /** `sentences` sentences of a voyage, the needle in the middle. */
 export function voyage(sentences: number): string {
   const lines = Array.from({ length: sentences }, (_, i) => `${filler[i % filler.length]} `);

@@ -31,31 +31,40 @@ export const overlap: Reader = {
     return sentences.map((s) => tokens(s).length);
   },
 
-  async score({ question, windows }: ScoreRequest): ReturnType<AttentionBackend['score']> {
+  async score({ question, found = '', windows }: ScoreRequest): ReturnType<AttentionBackend['score']> {
     const asked = words(question);
     if (asked.length > 32) throw new QuestionTooLong(asked.length, 32);
+    const sought = [...asked, ...words(found)];
     knobs.windows += windows.length;
     await knobs.onWindow(knobs.windows);
     return {
       windows: windows.map(({ sentences }) => ({
         sink: 0,
         sentences: sentences.map((s) => ({
-          importance: Float32Array.from(tokens(s), (t) => (asked.includes(t) ? t.length : 0)),
+          importance: Float32Array.from(tokens(s), (t) => (sought.includes(t) ? t.length : 0)),
         })),
       })),
     };
   },
 
-  async answer({ question, evidence }): Promise<Answer> {
-    const asked = new Set(words(question).filter((w) => w.length > 3));
-    const scores = evidence.map((s) => words(s).filter((w) => asked.has(w)).length);
+  async answer({ question, found = '', evidence }): Promise<Answer> {
+    const asked = new Set(words(`${question} ${found}`).filter((w) => w.length > 3));
+    // What has been found before does not answer.
+    const scores = evidence.map((s) => (s === found ? 0 : words(s).filter((w) => asked.has(w)).length));
     const best = scores.indexOf(Math.max(...scores));
     const relevance = scores.map((score) => score / scores.reduce((sum, s) => sum + s, 1));
     if (best < 0 || scores[best]! < 2) return { found: false, text: '', confidence: 0, spans: [], relevance };
     const text = evidence[best]!.trimEnd();
     const spans = [{ sentence: best, start: 0, end: Array.from(text).length }];
-    return { found: true, text, confidence: scores[best]! / asked.size, spans, relevance };
+    const confidence = found ? 1 : scores[best]! / asked.size;
+    return { found: true, text, confidence, spans, relevance };
   },
+};
+
+/** The same, sure of nothing but what a second look tells it. */
+export const doubting: Reader = {
+  ...overlap,
+  describe: async () => ({ ...(await overlap.describe()), again_below: 0.9 }),
 };
 
 /** Test knobs, shared with the tests by way of the isolate. */

@@ -7,8 +7,8 @@ import {
 } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LEASE_MS } from '../../durable-objects/questions.ts';
-import { ask, events, newSession, question, request, sendDocument, voyage } from './api.ts';
-import { knobs } from './overlap.ts';
+import { ask, chain, events, newSession, question, request, sendDocument, voyage } from './api.ts';
+import { doubting, knobs, overlap } from './overlap.ts';
 
 const sse = { accept: 'text/event-stream' };
 const stub = (session: string) => env.SESSIONS.getByName(session);
@@ -31,9 +31,10 @@ async function outcome(session: string, id: string, document: string) {
   );
 }
 
-async function prepare(sentences: number) {
+async function prepare(text: number | string) {
   const session = await newSession();
-  const { id: document } = (await (await sendDocument(session, voyage(sentences))).json()) as { id: string };
+  const body = typeof text === 'string' ? text : voyage(text);
+  const { id: document } = (await (await sendDocument(session, body)).json()) as { id: string };
   return { session, document };
 }
 
@@ -55,6 +56,7 @@ const expireLease = (session: string) =>
 const slow = async () => new Promise<void>((wake) => setTimeout(wake, 30));
 
 afterEach(() => {
+  knobs.reader = overlap;
   knobs.onWindow = async () => {};
   knobs.windows = 0;
 });
@@ -80,6 +82,64 @@ describe.each(['sequential', 'tournament'])('a %s run', (mode) => {
       expect(rest.at(-1)!.event).toBe('answer.completed');
       expect(await outcome(session, id, document)).toEqual(expected);
     }
+  });
+
+  it('that looks a second time and dies, or is left, goes on to the same result', async () => {
+    knobs.reader = doubting;
+    const text = chain.text(600);
+    const whole = await prepare(text);
+    const told = await events(await ask(whole.session, { question: chain.question, mode }, sse));
+    const expected = await outcome(whole.session, told[0]!.data.question, whole.document);
+    const { windows } = told.at(-1)!.data.read;
+    expect(expected).toMatchObject({ status: 'completed', result: { answer: chain.answer } });
+    const { data } = told.find((e) => e.event === 'run.again')!;
+    expect(Array.from(text).slice(data.found.start, data.found.end).join('')).toBe(data.found.exact);
+    expect(data.found.exact.trimEnd()).toBe(chain.found);
+    expect(expected.evidence.map((e: { exact: string }) => e.exact.trimEnd())).toEqual(
+      expect.arrayContaining([chain.answer, chain.found]),
+    );
+    expect(expected.read).toEqual({ windows, sentences: 600, bytes: text.length });
+
+    for (const share of [0.4, 0.52, 0.75, 1]) {
+      const { session, document } = await prepare(text);
+      const dieAt = Math.round(share * windows);
+      knobs.windows = 0;
+      knobs.onWindow = async (n) => {
+        if (n === dieAt) await abortAllDurableObjects();
+      };
+      const broken = await events(await ask(session, { question: chain.question, mode }, sse));
+      expect(broken.at(-1)!.event).not.toBe('answer.completed');
+      await expireLease(session);
+      const id = broken[0]!.data.question;
+      const path = `/${session}/questions/${id}/events`;
+      await events(await request(path));
+      expect(await outcome(session, id, document)).toEqual(expected);
+      const stored = await events(await request(path));
+      expect(stored.filter((e) => e.event === 'run.again')).toHaveLength(1);
+    }
+
+    const { session, document } = await prepare(text);
+    knobs.onWindow = async (n) => {
+      if (n % 8 === 0) await slow();
+    };
+    const left = await events(
+      await ask(session, { question: chain.question, mode }, sse),
+      (e) => e.event === 'run.again',
+    );
+    expect(left.at(-1)!.event).toBe('run.again');
+    const id = left[0]!.data.question;
+    expect(await outcome(session, id, document)).toMatchObject({ status: 'running' });
+    await settled(session, id);
+    expect(await outcome(session, id, document)).toEqual(expected);
+  }, 20_000);
+
+  it('that is certain of its answer looks no second time', async () => {
+    knobs.reader = doubting;
+    const { session } = await prepare(60);
+    const certain = 'Was the silver compass hidden?';
+    const told = await events(await ask(session, { question: certain, mode }, sse));
+    expect(told.at(-1)).toMatchObject({ event: 'answer.completed', data: { found: true, confidence: 1 } });
+    expect(told.map((e) => e.event)).not.toContain('run.again');
   });
 });
 

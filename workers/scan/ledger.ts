@@ -5,9 +5,12 @@ import type {
   NewEvent,
   RunState,
   SessionApi,
+  Size,
   StoredEvent,
 } from '../../durable-objects/types.ts';
-import type { Outcome, Window } from '../../shared/scan/index.ts';
+import type { Outcome, ScanState, Window } from '../../shared/scan/index.ts';
+import type { FirstPass, Reading } from '../../shared/scan/second.ts';
+import type { Sentence } from '../../shared/sentence.ts';
 
 /** Windows whose outcomes may wait for one commit, and how long: what a kill can cost. */
 const COMMIT_WINDOWS = 32;
@@ -18,6 +21,14 @@ export class LeaseLost extends Error {}
 
 const bytesOf = (sentences: { text: string }[]): number =>
   sentences.reduce((sum, s) => sum + measure(s.text).bytes, 0);
+
+/** Where a pass over `input` begins. */
+export const begun = (scan: ScanState, input: Size) => ({
+  scan,
+  input,
+  round_bytes: 0,
+  survivors: { sentences: 0, bytes: 0 },
+});
 
 /**
  * A run's state as its driver moves it on, and the commits that make it last. Outcomes of several windows may share a commit; a
@@ -33,6 +44,7 @@ export class Ledger {
   private committed = Date.now();
   private readonly session: SessionApi;
   private readonly question: string;
+  private readonly input: Size;
   private readonly lease: string;
   private readonly onEvent: (event: StoredEvent) => void;
 
@@ -44,6 +56,7 @@ export class Ledger {
   ) {
     this.session = session;
     this.question = claim.question.id;
+    this.input = claim.question.input;
     this.lease = claim.lease;
     this.version = claim.version;
     this.state = state;
@@ -52,7 +65,8 @@ export class Ledger {
 
   /** Takes a scored window in; commits when enough has come together. */
   async scored(window: Window, { state, survivors, kept, evicted }: Outcome): Promise<void> {
-    const { scan, read, round_bytes, survivors: left } = this.state;
+    const { scan, first, read, round_bytes, survivors: left } = this.state;
+    const unread = scan.round === 0 && !first;
     const fresh = window.sentences.slice(window.sentences.length - window.taken);
     const bytes = bytesOf(fresh);
     if (survivors.length > 0) {
@@ -61,7 +75,7 @@ export class Ledger {
     this.state = {
       ...this.state,
       scan: state,
-      read: scan.round === 0 ? { sentences: read.sentences + fresh.length, bytes: read.bytes + bytes } : read,
+      read: unread ? { sentences: read.sentences + fresh.length, bytes: read.bytes + bytes } : read,
       round_bytes: round_bytes + bytes,
       survivors: { sentences: left.sentences + survivors.length, bytes: left.bytes + bytesOf(survivors) },
     };
@@ -77,21 +91,22 @@ export class Ledger {
   /** The round or the scan is over. */
   async advance(scan: RunState['scan']): Promise<void> {
     const next = scan.round > this.state.scan.round;
-    this.state = next
-      ? {
-          ...this.state,
-          scan,
-          input: this.state.survivors,
-          round_bytes: 0,
-          survivors: { sentences: 0, bytes: 0 },
-        }
-      : { ...this.state, scan };
+    this.state = { ...this.state, ...(next ? begun(scan, this.state.survivors) : { scan }) };
     await this.commit();
   }
 
-  /** What the answerer makes of the cache. */
-  weighed(relevance: number[]): void {
-    this.state = { ...this.state, relevance };
+  /** The text is read once more, by `scan` from its start. */
+  async again(first: FirstPass, scan: ScanState): Promise<void> {
+    const { windows } = this.state.scan;
+    this.state = { ...this.state, ...begun({ ...scan, windows }, this.input), first };
+    const { found, answer } = first;
+    await this.commit([{ type: 'run.again', data: { found: quote(found), confidence: answer.confidence } }]);
+  }
+
+  /** The reading that stands at the end. */
+  settled({ answer: { relevance }, evidence }: Reading): void {
+    const { first, ...state } = this.state;
+    this.state = { ...state, scan: { ...state.scan, cache: evidence }, ...(relevance && { relevance }) };
   }
 
   /** Writes down all that is not yet. */
@@ -124,7 +139,8 @@ export class Ledger {
       data: {
         windows: scan.windows,
         round: scan.round,
-        sentences: read.sentences,
+        // In a second pass as well the progress of round 0 is what it has read.
+        sentences: scan.round === 0 ? scan.cursor : read.sentences,
         bytes: round_bytes,
         total_bytes: input.bytes,
         kept: this.kept,
@@ -139,10 +155,9 @@ export class Ledger {
 
 /** The cache as clients see it, in the order of the documents; once answered, with the relevance of each sentence. */
 export const evidenceOf = ({ scan, relevance }: RunState) =>
-  scan.cache.map(({ document, start, end, text }, i) => ({
-    document,
-    start,
-    end,
-    exact: text,
+  scan.cache.map((sentence, i) => ({
+    ...quote(sentence),
     ...(relevance && { relevance: relevance[i] }),
   }));
+
+const quote = ({ document, start, end, text }: Sentence) => ({ document, start, end, exact: text });

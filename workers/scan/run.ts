@@ -7,13 +7,14 @@ import type {
   StoredEvent,
 } from '../../durable-objects/types.ts';
 import type { Answerer, AttentionBackend, BackendDescription, ScanSettings } from '../../shared/attention.ts';
-import { type Scan, type ScanState, scans, type Window } from '../../shared/scan/index.ts';
+import { scans } from '../../shared/scan/index.ts';
+import { type Reading, secondLook, sought, surer } from '../../shared/scan/second.ts';
 import type { BackendWarming } from '../attention/endpoint/errors.ts';
 import { logError } from '../middleware/errors.ts';
 import { cite } from './cite.ts';
 import { BackendFailed, guarded, ModelChanged, problemOf, warmingOf } from './failure.ts';
-import { RoundInput } from './input.ts';
-import { evidenceOf, LeaseLost, Ledger } from './ledger.ts';
+import { begun, evidenceOf, LeaseLost, Ledger } from './ledger.ts';
+import { pass, TurnOver } from './pass.ts';
 
 /** One driver's turn, under the platform's 5 minutes of CPU a request; the queue takes the run on. */
 export const TURN_MS = 240_000;
@@ -44,8 +45,6 @@ type Claimed = Extract<Claim, { kind: 'claimed' }>;
  * turn has ended, the queue goes on.
  */
 export type RunOutcome = 'completed' | 'failed' | 'held' | 'over' | 'handed-over';
-
-class TurnOver extends Error {}
 
 /** The model is starting: the run rests, and whoever drove it comes again. */
 class Resting extends Error {
@@ -87,13 +86,24 @@ export async function runQuestion(run: Run): Promise<RunOutcome> {
 
 async function drive(run: Run, claim: Claimed): Promise<RunOutcome> {
   const backend = guarded(run.backend, run.answerer);
+  const ends = Date.now() + TURN_MS;
   let ledger: Ledger | null = null;
   try {
     const description = await backend.describe();
     ledger = await begin(run, claim, description);
-    await scan(run, claim.question.question, backend, ledger, description.windows_at_once ?? 1);
-    const { result, relevance } = await answer(run, claim, backend, ledger.state);
-    if (relevance) ledger.weighed(relevance);
+    const { question } = claim.question;
+    const turn = { run, question, backend, ledger, atOnce: description.windows_at_once ?? 1, ends };
+    let reading = await pass(turn);
+    const look = ledger.state.first ? undefined : secondLook(reading, description.again_below);
+    if (look) {
+      const { mode, settings } = ledger.state.scan;
+      await ledger.again(look, scans[mode].start(settings, sought(question, look.found.text)));
+      reading = await pass(turn);
+    }
+    const { first } = ledger.state;
+    if (first) reading = surer(first, reading);
+    ledger.settled(reading);
+    const result = await resultOf(run, claim, reading, ledger.state);
     await ledger.commit(
       [
         { type: 'evidence.updated', data: { evidence: evidenceOf(ledger.state) } },
@@ -155,12 +165,9 @@ async function begin(run: Run, claim: Claimed, { model, settings }: BackendDescr
     return new Ledger(run.session, claim, question.state, run.onEvent);
   }
   const state: RunState = {
-    scan: scans[question.mode].start(settings, question.question),
+    ...begun(scans[question.mode].start(settings, question.question), question.input),
     model,
     read: { sentences: 0, bytes: 0 },
-    input: question.input,
-    round_bytes: 0,
-    survivors: { sentences: 0, bytes: 0 },
   };
   const ledger = new Ledger(run.session, claim, state, run.onEvent);
   const { id, mode, input } = question;
@@ -179,84 +186,14 @@ const sameSettings = (a: ScanSettings, b: ScanSettings): boolean =>
     (key) => a[key as keyof ScanSettings] === b[key as keyof ScanSettings],
   );
 
-/** The loop: plan windows, score them, absorb the scores in order, until the scan says that it is done. */
-async function scan(
-  run: Run,
-  question: string,
-  backend: AttentionBackend,
-  ledger: Ledger,
-  atOnce: number,
-): Promise<void> {
-  const stepper = scans[ledger.state.scan.mode];
-  // A window of a sequential scan carries what the one before has left.
-  const most = ledger.state.scan.mode === 'tournament' ? atOnce : 1;
-  const ends = Date.now() + TURN_MS;
-  let input = new RoundInput(run.session, backend, run.question, ledger.state);
-  while (!ledger.state.scan.done) {
-    if (run.signal.aborted || Date.now() > ends) {
-      await ledger.commit();
-      throw new TurnOver();
-    }
-    const next = await planned(stepper, ledger.state.scan, input, most);
-    if (!Array.isArray(next)) {
-      await ledger.advance(next);
-      input = new RoundInput(run.session, backend, run.question, ledger.state);
-      continue;
-    }
-    const texts = next.map(({ sentences }) => ({ sentences: sentences.map((s) => s.text) }));
-    const { windows } = await backend.score({ question, windows: texts });
-    for (const [i, window] of next.entries()) {
-      input.take(window.taken);
-      await ledger.scored(window, stepper.absorb(ledger.state.scan, window, windows[i]!));
-    }
-  }
-}
-
-/** The next windows, `most` of them where the input has so many, or the state that follows when the round is over. */
-async function planned(
-  stepper: Scan,
-  state: ScanState,
-  input: RoundInput,
-  most: number,
-): Promise<Window[] | ScanState> {
-  const windows: Window[] = [];
-  let taken = 0;
-  while (windows.length < most) {
-    const plan = stepper.plan(state, input.ahead.slice(taken), input.complete);
-    if (plan.kind === 'more') {
-      await input.more();
-    } else if (plan.kind === 'window') {
-      windows.push(plan.window);
-      taken += plan.window.taken;
-    } else if (windows.length === 0) {
-      return plan.state;
-    } else {
-      break;
-    }
-  }
-  return windows;
-}
-
-async function answer(
+async function resultOf(
   run: Run,
   { question }: Claimed,
-  answerer: Answerer,
+  { answer, evidence }: Reading,
   { scan, read }: RunState,
-): Promise<{ result: AskResult; relevance: number[] | undefined }> {
-  const evidence = scan.cache;
-  const texts = evidence.map((s) => s.text);
-  let shown = 0;
-  const { found, text, confidence, spans, relevance } = await answerer.answer({
-    question: question.question,
-    evidence: texts,
-    signal: run.signal,
-    onDelta: (delta) => {
-      // `at` tells a listener that the answer begins anew when another driver writes it again.
-      run.onNotice({ type: 'answer.delta', data: { at: shown, text: delta } });
-      shown += delta.length;
-    },
-  });
-  const result = {
+): Promise<AskResult> {
+  const { found, text, confidence, spans } = answer;
+  return {
     answer: text,
     found,
     confidence,
@@ -264,5 +201,4 @@ async function answer(
     read: { windows: scan.windows, ...read },
     seconds: (Date.now() - question.created) / 1000,
   };
-  return { result, relevance };
 }

@@ -1,4 +1,5 @@
 import { QuestionTooLong } from '../../../shared/attention.ts';
+import { sought } from '../../../shared/scan/second.ts';
 import type { Manifest } from './manifest.ts';
 import type { ReaderTokenizer } from './tokenizer.ts';
 
@@ -27,6 +28,22 @@ export function encodeQuestion(question: string, tokenizer: ReaderTokenizer, man
   if (ids.length > manifest.max_question_tokens)
     throw new QuestionTooLong(ids.length, manifest.max_question_tokens);
   return ids;
+}
+
+/**
+ * Ids of what a scan looks for: the question and, in a second pass, the sentence found before, cut to `max_question_tokens`.
+ *
+ * @throws QuestionTooLong when the question alone has more.
+ */
+export function encodeSought(
+  question: string,
+  found: string | undefined,
+  tokenizer: ReaderTokenizer,
+  manifest: Manifest,
+): number[] {
+  const asked = encodeQuestion(question, tokenizer, manifest);
+  if (found === undefined) return asked;
+  return tokenizer.encode(` ${sought(question, found)}`).slice(0, manifest.max_question_tokens);
 }
 
 /** To scan: `bos sentences question-mark question answer-mark`, cut to `max_window_tokens`. */

@@ -1,10 +1,11 @@
 import type { Answerer, AttentionBackend } from '../../../shared/attention.ts';
 import { lexicalCounts, scoreLexically } from '../../../shared/lexical.ts';
+import { sought } from '../../../shared/scan/second.ts';
 import { standings } from '../../../shared/selection.ts';
 import { shortlist } from '../../answer/shortlist.ts';
 import { answerSpan } from '../../answer/span.ts';
 import type { Graph } from './graph.ts';
-import { encodeQuestion, layOut, layOutParts, layOutToAnswer } from './layout.ts';
+import { encodeQuestion, encodeSought, layOut, layOutParts, layOutToAnswer } from './layout.ts';
 import type { Manifest } from './manifest.ts';
 import { scanWindow } from './scan.ts';
 import type { ReaderTokenizer } from './tokenizer.ts';
@@ -21,8 +22,9 @@ export interface ReaderParts {
 export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
   return {
     async describe() {
-      const { model, max_question_tokens, settings } = await parts.manifest();
-      return { model, max_question_tokens, settings };
+      const { model, max_question_tokens, settings, answer } = await parts.manifest();
+      const { again_below } = answer;
+      return { model, max_question_tokens, settings, ...(again_below !== undefined && { again_below }) };
     },
 
     async countTokens(sentences) {
@@ -30,29 +32,30 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
       return sentences.map((sentence) => tokenizer.encode(sentence).length);
     },
 
-    async score({ question, windows }) {
+    async score({ question, found, windows }) {
       const [manifest, tokenizer] = await Promise.all([parts.manifest(), parts.tokenizer()]);
-      const asked = encodeQuestion(question, tokenizer, manifest);
+      const lookedFor = encodeSought(question, found, tokenizer, manifest);
       const scan = await parts.scan();
       const scores = [];
       for (const { sentences } of windows) {
         const ids = sentences.map((sentence) => tokenizer.encode(sentence));
-        scores.push(await scanWindow(scan, layOut(ids, asked, manifest)));
+        scores.push(await scanWindow(scan, layOut(ids, lookedFor, manifest)));
       }
       return { windows: scores };
     },
 
-    async answer({ question, evidence }) {
+    async answer({ question, evidence, found }) {
       const [manifest, tokenizer] = await Promise.all([parts.manifest(), parts.tokenizer()]);
       const asked = encodeQuestion(question, tokenizer, manifest);
+      const lookedFor = encodeSought(question, found, tokenizer, manifest);
       const all = evidence.map((text) => {
         const ids = tokenizer.encode(text);
         return { text, ids, tokens: ids.length };
       });
       const [scan, answer] = await Promise.all([parts.scan(), parts.answer()]);
       const standingOf = async (sentences: typeof all) => {
-        const scores = await scanWindow(scan, layOut(idsOf(sentences), asked, manifest));
-        const words = scoreLexically(lexicalCounts(question), sentences, sentences.length);
+        const scores = await scanWindow(scan, layOut(idsOf(sentences), lookedFor, manifest));
+        const words = scoreLexically(lexicalCounts(sought(question, found)), sentences, sentences.length);
         return standings(scores, manifest.settings, words.scores);
       };
       let chosen = all.map((_, i) => i);
@@ -63,7 +66,7 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
         chosen = await shortlist(answer, all, layouts, await standingOf(all), weight, budget);
       }
       const read = chosen.map((i) => all[i]!);
-      const found = await answerSpan(
+      const marked = await answerSpan(
         answer,
         {
           sentences: read.map((s) => s.text),
@@ -74,11 +77,11 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
         manifest.answer,
       );
       const relevance = evidence.map(() => 0);
-      found.relevance.forEach((share, i) => {
+      marked.relevance.forEach((share, i) => {
         relevance[chosen[i]!] = share;
       });
-      const spans = found.spans.map((span) => ({ ...span, sentence: chosen[span.sentence]! }));
-      return { ...found, spans, relevance };
+      const spans = marked.spans.map((span) => ({ ...span, sentence: chosen[span.sentence]! }));
+      return { ...marked, spans, relevance };
     },
   };
 }
