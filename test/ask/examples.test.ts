@@ -25,28 +25,16 @@ const english = Object.keys(examples).filter((file) => !file.includes('.zh.'));
 /** Two facts, a question that they answer together, and its answer. */
 const chains = [
   [
-    'The telescope on the hill was given by the widow Tamsin Hale.',
-    'Tamsin Hale made her money with buttons.',
-    'How did the giver of the telescope make her money?',
-    'buttons',
+    'The organ was a gift of the widow Tamsin Hale.',
+    'Tamsin Hale had come into money through a patent for hooks.',
+    'How did the giver of the organ become rich?',
+    'patent for hooks',
   ],
   [
-    'The pump in the lower gallery is driven by the Marlow engine.',
-    'At full load the Marlow burns eighteen litres of paraffin an hour.',
-    'How much paraffin an hour does it take to drive the pump in the lower gallery?',
-    'eighteen litres',
-  ],
-  [
-    'Captain Yarrow took over the Thessaly when her first master fell ill.',
-    'In those years the Thessaly carried nothing but slate and eggs.',
-    "What did Captain Yarrow's ship carry?",
-    'slate and eggs',
-  ],
-  [
-    'The old ferry to Hollin is driven by the Bremer engine.',
-    'The Bremer burns forty litres of diesel an hour.',
-    'How much diesel does the ferry to Hollin burn?',
-    'forty litres',
+    'The bequest of Dr Pym pays for the reading room.',
+    'Dr Pym made his fortune in umbrellas.',
+    'In what trade was the money earned that keeps the reading room open?',
+    'umbrellas',
   ],
 ] as const;
 const oneSpace = (text: string) => text.replace(/\s+/g, ' ');
