@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import type { StoredEvent } from '../../durable-objects/types.ts';
 import type { AppEnv } from '../env.ts';
 import { logError } from '../middleware/errors.ts';
-import type { Notice, Run } from '../scan/run.ts';
+import type { Notice, Run } from '../scan/turn.ts';
 
 /** A comment now and then, so that no proxy takes a slow backend for a dead connection. */
 const KEEP_ALIVE_MS = 15_000;

@@ -8,7 +8,7 @@ import { notFound, Problem } from '../middleware/problem.ts';
 import { withSession } from '../middleware/session.ts';
 import { follow } from '../scan/follow.ts';
 import { evidenceOf } from '../scan/ledger.ts';
-import type { Run } from '../scan/run.ts';
+import type { Run } from '../scan/turn.ts';
 import { eventStream } from './event-stream.ts';
 
 /** Longest that a question waits for the model before it is stored; the embedded one loads in less. */

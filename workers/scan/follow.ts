@@ -1,6 +1,7 @@
 import type { StoredEvent } from '../../durable-objects/types.ts';
 import { BackendWarming } from '../attention/endpoint/errors.ts';
-import { type Run, type RunOutcome, runQuestion } from './run.ts';
+import { type RunOutcome, runQuestion } from './run.ts';
+import type { Run } from './turn.ts';
 
 /** How often a listener looks for events of a run that another drives. */
 const POLL_MS = 300;

@@ -1,24 +1,8 @@
-import type { Answerer, AttentionBackend } from '../../shared/attention.ts';
 import { type Scan, type ScanState, scans, type Window } from '../../shared/scan/index.ts';
 import { joined, type Reading } from '../../shared/scan/second.ts';
 import { RoundInput } from './input.ts';
 import type { Ledger } from './ledger.ts';
-import type { Run } from './run.ts';
-
-/** What a driver has in hand for one turn. */
-export interface Turn {
-  run: Run;
-  question: string;
-  backend: AttentionBackend & Answerer;
-  ledger: Ledger;
-  /** Windows that the backend likes to get together. */
-  atOnce: number;
-  /** When the turn is over, in milliseconds since the epoch. */
-  ends: number;
-}
-
-/** The listener has left or the time is over: what has been done is committed, another driver goes on. */
-export class TurnOver extends Error {}
+import { type Turn, TurnOver } from './turn.ts';
 
 /**
  * One pass over the text, the first or the second, from where the ledger stands; then the answer from what it has left.

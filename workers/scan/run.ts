@@ -1,12 +1,5 @@
-import type {
-  AskResult,
-  Claim,
-  Commit,
-  RunState,
-  SessionApi,
-  StoredEvent,
-} from '../../durable-objects/types.ts';
-import type { Answerer, AttentionBackend, BackendDescription, ScanSettings } from '../../shared/attention.ts';
+import type { AskResult, Claim, Commit, RunState } from '../../durable-objects/types.ts';
+import type { BackendDescription, ScanSettings } from '../../shared/attention.ts';
 import { scans } from '../../shared/scan/index.ts';
 import { type Reading, secondLook, sought, surer } from '../../shared/scan/second.ts';
 import type { BackendWarming } from '../attention/endpoint/errors.ts';
@@ -14,29 +7,13 @@ import { logError } from '../middleware/errors.ts';
 import { cite } from './cite.ts';
 import { BackendFailed, guarded, ModelChanged, problemOf, warmingOf } from './failure.ts';
 import { begun, evidenceOf, LeaseLost, Ledger } from './ledger.ts';
-import { pass, TurnOver } from './pass.ts';
+import { pass } from './pass.ts';
+import { type Run, TurnOver } from './turn.ts';
 
 /** One driver's turn, under the platform's 5 minutes of CPU a request; the queue takes the run on. */
 export const TURN_MS = 240_000;
 /** Renewal while a backend takes its time, such as a GPU that starts; a third of the lease. */
 const RENEW_MS = 5_000;
-
-/** What only who listens now is told: it is not stored and has no number, and `answer.completed` holds the whole. */
-export interface Notice {
-  type: 'backend.warming' | 'answer.delta';
-  data: object;
-}
-
-export interface Run {
-  session: SessionApi;
-  question: string;
-  backend: AttentionBackend;
-  answerer: Answerer;
-  /** Aborted when nobody listens any more: the queue goes on. */
-  signal: AbortSignal;
-  onEvent: (event: StoredEvent) => void;
-  onNotice: (notice: Notice) => void;
-}
 
 type Claimed = Extract<Claim, { kind: 'claimed' }>;
 
