@@ -136,8 +136,7 @@ def whole_words(text):
     return RUN.findall(text.lower())
 
 
-def run_cells(model, hay, cells, total, modes, name, picked, again=False):
-    """`again`: what the first pass finds is asked with in a second one, where its confidence is low."""
+def run_cells(model, hay, cells, total, modes, name, picked):
     numbers = {}
     for x in hay + [x for c in cells for _, p in c.inserts for x in p]:
         numbers.setdefault(x, len(numbers))
@@ -161,7 +160,7 @@ def run_cells(model, hay, cells, total, modes, name, picked, again=False):
             else:
                 evidence = MODES[way](scorer, texts, model.settings)
                 picks, given = answered(model, scorer, evidence, texts.question, ids)
-                if again: picks, given = second(model, table, texts, evidence, given, part, way)
+                picks, given = second(model, table, texts, picks, given, part, way)
             kept = [{table.texts[k].strip() for k in r if k >= 0} for r in picks.tolist()]
             hits = [all(any(x.strip() in k for x in g) for g in c.gold) for c, k in zip(part, kept)]
             outcome += [(c, h, g[0]) for c, h, g in zip(part, hits, given)]
@@ -176,21 +175,26 @@ def run_cells(model, hay, cells, total, modes, name, picked, again=False):
                                "kept": h, "answered": g is not None and right(g, c.answers), "answer": g})
 
 
-def second(model, table, texts, evidence, given, part, way):
-    """Every cell once more, the sentence of the first answer behind its question; the answer from the evidence of both passes."""
-    found = [table.texts[g[2]].strip() if g[2] >= 0 else "" for g in given]
-    questions = [f"{c.question} {x}" for c, x in zip(part, found)]
+def second(model, table, texts, picks, given, part, way):
+    """Cells with an uncertain answer once more, its sentence behind the question; the surer answer stays (shared/scan/second.ts)."""
+    unsure = [i for i, (_, confidence, sentence) in enumerate(given) if confidence < model.answer_settings["again_below"] and sentence >= 0]
+    if not unsure: return picks, given
+    questions = [f"{part[i].question} {table.texts[given[i][2]].strip()}" for i in unsure]
     once_more = Sentences(table.texts, model.tok, questions)
-    ids = [model.encode(q) for q in questions]
-    scorer = Scorer(model.scan, once_more, ids, model.longest)
-    rows = [r[:n].tolist() for r, n in zip(texts.rows, texts.length.tolist())]
-    more = MODES[way](scorer, Texts(rows, list(range(len(part)))), model.settings)
-    first = [[g[2]] for g in given]
-    both = torch.full((len(part), more.shape[1] + 1), -1, device=dev)
-    for i, (row, f) in enumerate(zip(more.tolist(), first)):
-        every = list(dict.fromkeys(k for k in f + row if k >= 0))
-        both[i, :len(every)] = torch.tensor(every)
-    return answered(model, scorer, both, torch.arange(len(part), device=dev), [model.encode(c.question) for c in part])
+    scorer = Scorer(model.scan, once_more, [model.encode(q) for q in questions], model.longest)
+    rows = [texts.rows[i][:texts.length[i]].tolist() for i in unsure]
+    size = 55 if way == "tournament" else len(rows)
+    more = torch.cat([MODES[way](scorer, Texts(rows[k:k + size], list(range(k, min(len(rows), k + size)))), model.settings) for k in range(0, len(rows), size)])
+    both = torch.full((len(unsure), more.shape[1] + 1), -1, device=dev)
+    for k, (row, i) in enumerate(zip(more.tolist(), unsure)):
+        every = list(dict.fromkeys([given[i][2]] + [x for x in row if x >= 0]))
+        both[k, :len(every)] = torch.tensor(every)
+    asked = torch.arange(len(unsure), device=dev)
+    again, answer = answered(model, scorer, both, asked, [model.encode(part[i].question) for i in unsure])
+    picks = torch.nn.functional.pad(picks, (0, again.shape[1] - picks.shape[1]), value=-1)
+    for k, i in enumerate(unsure):
+        if answer[k][1] > given[i][1]: picks[i], given[i] = again[k], answer[k]
+    return picks, given
 
 
 def tell(name, outcome):
@@ -279,7 +283,7 @@ def main():
     if "big" in parts:
         big_document(model, root, a.questions, modes)
     if "chained" in parts:
-        run_cells(model, hay, chained, min(a.tokens, 100_000), modes, "100K" if a.tokens >= 100_000 else str(a.tokens), picked, again=True)
+        run_cells(model, hay, chained, min(a.tokens, 100_000), modes, "100K" if a.tokens >= 100_000 else str(a.tokens), picked)
     if "needles" in parts:
         run_cells(model, hay, known + natural, a.tokens, modes, f"{a.tokens}", picked)
     if "long" in parts:
