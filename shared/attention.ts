@@ -1,3 +1,5 @@
+import type { LexicalCounts } from './lexical.ts';
+
 /** The seam between the scan and whatever reads attention: an embedded model or a GPU endpoint. */
 
 /** How a scan uses a backend. Token counts are the backend's own. */
@@ -82,13 +84,15 @@ export interface Answer {
 
 export interface Answerer {
   /**
-   * @param request `found` as in a ScoreRequest: it helps to tell what matters of the evidence, the question alone is answered; `onDelta`
-   *   hears the text piece by piece where the model writes it so; the answer returned has the last word
+   * @param request `found` as in a ScoreRequest: it helps to tell what matters of the evidence, the question alone is answered; `counts`
+   *   of what has been read, where the scan counts words: in evidence alone the words asked for are never rare; `onDelta` hears the text
+   *   piece by piece where the model writes it so; the answer returned has the last word
    */
   answer(request: {
     question: string;
     evidence: string[];
     found?: string;
+    counts?: LexicalCounts;
     onDelta?: (text: string) => void;
     signal?: AbortSignal;
   }): Promise<Answer>;

@@ -104,9 +104,13 @@ async function recall(
     };
     count('BM25', within(byWords(question, text), text, BUDGET));
     for (const mode of modes) {
-      const { evidence, cache } = await scanned(backend, settings, mode, question, text);
+      const { evidence, cache, counts } = await scanned(backend, settings, mode, question, text);
       const places = evidence.map((s) => s.start);
-      const { relevance } = await backend.answer({ question, evidence: evidence.map((s) => s.text) });
+      const { relevance } = await backend.answer({
+        question,
+        counts,
+        evidence: evidence.map((s) => s.text),
+      });
       count(`${mode}, answered from`, answeredFrom(places, relevance!));
       count(
         `${mode}, in the cache`,

@@ -1,5 +1,5 @@
 import type { AttentionBackend, ScanSettings } from '../../shared/attention.ts';
-import { lexicalCounts, neighbourhood, scoreLexically } from '../../shared/lexical.ts';
+import { type LexicalCounts, lexicalCounts, neighbourhood, scoreLexically } from '../../shared/lexical.ts';
 import { type Placed, type ScanMode, scans } from '../../shared/scan/index.ts';
 import { sought } from '../../shared/scan/second.ts';
 import { keepWithin, rankSentences } from '../../shared/selection.ts';
@@ -38,13 +38,13 @@ export async function ranked(
   settings: ScanSettings,
   question: string,
   sentences: TokenizedSentence[],
-): Promise<{ product: number[]; attention: number[] }> {
+): Promise<{ product: number[]; attention: number[]; counts: LexicalCounts }> {
   const texts = sentences.map((s) => s.text);
   const { windows } = await backend.score({ question, windows: [{ sentences: texts }] });
-  const counts = lexicalCounts(question);
-  const near = neighbourhood(counts.terms, texts);
-  const { scores } = scoreLexically(
-    counts,
+  const asked = lexicalCounts(question);
+  const near = neighbourhood(asked.terms, texts);
+  const { scores, counts } = scoreLexically(
+    asked,
     texts.map((text, i) => ({ text, near: near[i]! })),
     texts.length,
   );
@@ -56,6 +56,7 @@ export async function ranked(
       0,
       scores.map(() => 0),
     ),
+    counts,
   };
 }
 
@@ -71,7 +72,7 @@ export async function scanned(
   question: string,
   sentences: TokenizedSentence[],
   found?: string,
-): Promise<{ evidence: Placed[]; cache: TokenizedSentence[] }> {
+): Promise<{ evidence: Placed[]; cache: TokenizedSentence[]; counts: LexicalCounts }> {
   const scan = scans[mode];
   const asked = { question, ...(found !== undefined && { found }) };
   let state = scan.start(settings, sought(question, found));
@@ -93,7 +94,7 @@ export async function scanned(
       cache = mode === 'sequential' ? state.cache : outcome.survivors;
     }
   }
-  return { evidence: state.cache, cache };
+  return { evidence: state.cache, cache, counts: state.lexical! };
 }
 
 /** Every sentence ends in white space, as it would where its text goes on. */

@@ -12,14 +12,19 @@ export async function readWhole(
   sentences: TokenizedSentence[],
 ): Promise<Reading> {
   const { settings, again_below } = await reader.describe();
-  const { evidence } = await scanned(reader, settings, mode, question, sentences);
+  const { evidence, counts } = await scanned(reader, settings, mode, question, sentences);
   const texts = evidence.map((s) => s.text);
-  const first: Reading = { answer: await reader.answer({ question, evidence: texts }), evidence };
+  const first: Reading = { answer: await reader.answer({ question, counts, evidence: texts }), evidence };
   const look = secondLook(first, again_below);
   if (!look) return first;
   const found = look.found.text;
   const again = await scanned(reader, settings, mode, question, sentences, found);
   const both = joined(look.found, again.evidence);
-  const answer = await reader.answer({ question, found, evidence: both.map((s) => s.text) });
+  const answer = await reader.answer({
+    question,
+    found,
+    counts: again.counts,
+    evidence: both.map((s) => s.text),
+  });
   return surer(first, { answer, evidence: both });
 }

@@ -26,10 +26,11 @@ export async function oneWindow(
   for (const [i, row] of asked.entries()) {
     const { sentences, gold } = await windowOf(reader, contexts, row, i);
     if (gold === undefined) continue;
-    const { product, attention } = await ranked(reader, settings, row.question, sentences);
+    const { product, attention, counts } = await ranked(reader, settings, row.question, sentences);
     const kept = within(product, sentences, settings.evidence_tokens);
     const answer = await reader.answer({
       question: row.question,
+      counts,
       evidence: kept.map((k) => sentences[k]!.text),
     });
     const orders: [string, number[]][] = [

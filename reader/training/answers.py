@@ -48,11 +48,11 @@ def clause_end(tok, ids, owner, end, x, y):
 
 
 @torch.no_grad()
-def standings(scorer, cache, asked, lexical_weight):
-    """How each sentence of the evidence [C, S] stands, the scan read again over it alone (shared/selection.ts); asked [C] -> [C, S]."""
+def standings(scorer, cache, asked, counts, lexical_weight):
+    """How each sentence of the evidence [C, S] stands, the scan read again over it alone (shared/selection.ts), words counted as `counts` of the whole text say; asked [C] -> [C, S]."""
     table = scorer.table
     times, length = table.times(cache, asked), table.words[cache.clamp(min=0)] * (cache >= 0)
-    words = lexical(times, torch.zeros_like(times, dtype=torch.float), length, (times > 0).sum(1), (cache >= 0).sum(1), length.sum(1))
+    words = lexical(times, torch.zeros_like(times, dtype=torch.float), length, *counts)
     return fuse(scorer.mass(cache, asked), words, lexical_weight)
 
 
@@ -98,11 +98,11 @@ def scores(model, seqs):
 
 
 @torch.no_grad()
-def shortlist(model, scorer, evidence, asked, questions, settings, answer_settings):
+def shortlist(model, scorer, evidence, asked, counts, questions, settings, answer_settings):
     """The sentences to answer from [C, S], -1 elsewhere: the best `cache_tokens` of the evidence."""
     table = scorer.table
     evidence = evidence.sort(1)[0]   # the order of the table is that of the text but for the needles
-    standing = standings(scorer, evidence, asked, settings["lexical_weight"])
+    standing = standings(scorer, evidence, asked, counts, settings["lexical_weight"])
     score = odds(model, table, evidence, questions).to(dev) + answer_settings["shortlist_weight"] * standing
     few = (table.tokens[evidence.clamp(min=0)] * (evidence >= 0)).sum(1) <= settings["cache_tokens"]
     return evidence.masked_fill(~(few[:, None] | keep(score, evidence, table, settings["cache_tokens"])), -1)

@@ -67,8 +67,8 @@ class Reader:
     def ask(s, question):
         return s.encode(" " + question.strip())[:build.MAXQ]
 
-    def standings(s, windows, questions, neighbours):
-        """What shared/selection.ts ranks by: for each window (a list of sentences, `neighbours` in their text or not) one number a sentence."""
+    def standings(s, windows, questions, texts=None):
+        """What shared/selection.ts ranks by: for each window, a list of sentences, one number a sentence. `texts`: evidence is read, of these."""
         ids = [[s.encode(x) for x in w] for w in windows]
         asked = [s.ask(q) for q in questions]
         seqs = [[build.BOS] + sum(x, []) + [build.Q] + q + [build.A] for x, q in zip(ids, asked)]
@@ -77,10 +77,10 @@ class Reader:
         tokens, _ = padded(seqs, s.scan.window)
         importance = s.scan(tokens, rows.to(dev)).cpu().numpy()
         out = []
-        for x, w, q, row in zip(ids, windows, questions, importance):
+        for x, w, q, text, row in zip(ids, windows, questions, texts or [None] * len(windows), importance):
             ends = np.cumsum([1] + [len(t) for t in x])
             mass = np.array([row[a:b].sum() for a, b in zip(ends, ends[1:])])
-            out.append(np.log(mass + 1e-3) + s.settings["lexical_weight"] * np.array(score_words(q, w, neighbours)))
+            out.append(np.log(mass + 1e-3) + s.settings["lexical_weight"] * np.array(score_words(q, w, text is None, text)))
         return out
 
     def kept(s, window, standing):
@@ -95,13 +95,13 @@ class Reader:
     def read(s, asked):
         """asked: (kind, sentences, place of the one that answers, question, answers) -> cases."""
         kinds, windows, golds, questions, answers = zip(*asked)
-        places = [s.kept(w, x) for w, x in zip(windows, s.standings(windows, questions, True))]
+        places = [s.kept(w, x) for w, x in zip(windows, s.standings(windows, questions))]
         evidence = [[w[j] for j in p] for w, p in zip(windows, places)]
         ids = [[s.encode(x) for x in e] for e in evidence]
         heads = [[build.BOS, build.Q] + s.ask(q) + [build.CTX] for q in questions]
         seqs = [(h + sum(x, []))[:s.model.longest] for h, x in zip(heads, ids)]
         logits = s.model(*padded(seqs)).float().cpu().double().numpy()
-        standing = s.standings(evidence, questions, False)
+        standing = s.standings(evidence, questions, windows)
         return [Case(kinds[i], p.index(golds[i]) if golds[i] in p else -1, answers[i], ids[i], standing[i], logits[i, len(heads[i]):len(seqs[i])], logits[i, 0])
                 for i, p in enumerate(places)]
 

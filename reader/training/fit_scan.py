@@ -71,10 +71,11 @@ def trial(model, name, text, asked):
     for weight in LEXICAL:
         for way, scan in (("sequential", sequential), ("tournament", tournament)):
             began, settings = time.time(), {**model.settings, "lexical_weight": weight}
-            evidence = torch.cat([scan(scorer, texts(i, min(len(asked), i + 60)), settings) for i in range(0, len(asked), 60)])
+            parts = [scan(scorer, texts(i, min(len(asked), i + 60)), settings) for i in range(0, len(asked), 60)]
+            evidence, counts = torch.cat([p[0] for p in parts]), [torch.cat(c) for c in zip(*(p[1] for p in parts))]
             line = [f"evidence {share(evidence)}"] + ([f"cache {share(evidence[:, :CACHED])}"] if way == "sequential" else [])
             evidence = evidence.sort(1)[0]
-            standing = standings(scorer, evidence, every, weight)
+            standing = standings(scorer, evidence, every, counts, weight)
             answering = odds(model.answer, table, evidence, ids).to(dev)
             for w in SHORTLIST:
                 score = (answering + w * standing).masked_fill(evidence < 0, -1e9)

@@ -44,13 +44,14 @@ def words(text):
     return out
 
 
-def score_words(question, sentences, neighbours=True):
-    """What `lexical` gives the sentences of one window that begins a text, in plain Python."""
+def score_words(question, sentences, neighbours=True, text=None):
+    """What `lexical` gives the sentences of one window, in plain Python; `text` is all that was read so far, the window itself by default."""
     asked = set(words(question))
     bags = [words(t) for t in sentences]
     found = [Counter(w for w in bag if w in asked) for bag in bags]
-    holding = Counter(w for f in found for w in f)
-    n, mean = len(bags), max(1, sum(map(len, bags)) / max(1, len(bags)))
+    read = bags if text is None else [words(t) for t in text]
+    holding = Counter(w for bag in read for w in asked & set(bag))
+    n, mean = len(read), max(1, sum(map(len, read)) / max(1, len(read)))
     rarity = {w: log(1 + (n - k + 0.5) / (k + 0.5)) for w, k in holding.items()}
     out = []
     for i, (bag, f) in enumerate(zip(bags, found)):

@@ -92,7 +92,8 @@ def front(rows, most):
 
 
 def sequential(scorer, texts, settings):
-    """-> evidence [C, CACHED + MORE] of sentences, -1 where there is none: the final cache in the order of the text, then the runners-up, best first."""
+    """-> evidence [C, CACHED + MORE] of sentences, -1 where there is none: the final cache in the order of the text, then the runners-up, best first;
+    and the counts that `lexical` takes, of the whole text."""
     table, C = scorer.table, len(texts.rows)
     ends = ends_of(texts.rows, texts.length, table)
     terms = table.terms[texts.question]
@@ -126,11 +127,11 @@ def sequential(scorer, texts, settings):
         near = torch.where(live[..., None], around.gather(1, order[..., None].expand(-1, -1, around.shape[2])), near)
         at, enough = at + taken, enough & ok
     assert bool(enough), "more sentences in a cache than there is room for"
-    return torch.cat([cache, more], 1)
+    return torch.cat([cache, more], 1), (holding, sentences, read)
 
 
 def tournament(scorer, texts, settings):
-    """-> evidence as of `sequential`. Windows that read the same for the same question are scored once."""
+    """-> evidence and counts as of `sequential`. Windows that read the same for the same question are scored once."""
     table, W, budget = scorer.table, settings["window_tokens"], settings["cache_tokens"]
     evidence = torch.full((len(texts.rows), CACHED + MORE), -1, device=dev)
     rows, length, question, around, who = texts.rows, texts.length, texts.question, None, torch.arange(len(texts.rows), device=dev)
@@ -140,6 +141,7 @@ def tournament(scorer, texts, settings):
         asked = question[cell]
         if counts is None:
             counts, each = first_counts(table, rows, window, cell, end, asked)
+            whole = counts
         else:
             each = [c[cell] for c in counts]
         mass, same = mass_once(scorer, window, asked)
@@ -165,7 +167,7 @@ def tournament(scorer, texts, settings):
             rows, length, question = again.rows, again.length, again.question
             around = torch.nn.utils.rnn.pad_sequence([nears[i] for i in rest.tolist()], batch_first=True)
         counts, who = [c[rest] for c in counts], who[rest]
-    return evidence
+    return evidence, whole
 
 
 SCALE = 6   # halves and thirds as whole numbers

@@ -69,14 +69,14 @@ class Model:
         return s.tok.encode(" " + question.strip(), add_special_tokens=False).ids[:s.longest_question]
 
 
-def answered(model, scorer, evidence, asked, ids):
+def answered(model, scorer, evidence, counts, asked, ids):
     """
     What is answered from the evidence [C, S]: the sentences picked [C, S], and (text, confidence, sentence) of each answer; asked [C], numbers of
     the questions whose tokens `ids` holds.
     """
     questions = [ids[k] for k in asked.tolist()]
-    cache = shortlist(model.answer, scorer, evidence, asked, questions, model.settings, model.answer_settings)
-    standing = standings(scorer, cache, asked, model.settings["lexical_weight"])
+    cache = shortlist(model.answer, scorer, evidence, asked, counts, questions, model.settings, model.answer_settings)
+    standing = standings(scorer, cache, asked, counts, model.settings["lexical_weight"])
     return cache, answers(model.answer, model.tok, scorer.table, cache, questions, standing, model.answer_settings)
 
 
@@ -158,8 +158,7 @@ def run_cells(model, hay, cells, total, modes, name, picked):
             if way == "BM25":
                 picks = by_words(table, texts, model.settings["cache_tokens"], plain)
             else:
-                evidence = MODES[way](scorer, texts, model.settings)
-                picks, given = answered(model, scorer, evidence, texts.question, ids)
+                picks, given = answered(model, scorer, *MODES[way](scorer, texts, model.settings), texts.question, ids)
                 picks, given = second(model, table, texts, picks, given, part, way)
             kept = [{table.texts[k].strip() for k in r if k >= 0} for r in picks.tolist()]
             hits = [all(any(x.strip() in k for x in g) for g in c.gold) for c, k in zip(part, kept)]
@@ -184,13 +183,14 @@ def second(model, table, texts, picks, given, part, way):
     scorer = Scorer(model.scan, once_more, [model.encode(q) for q in questions], model.longest)
     rows = [texts.rows[i][:texts.length[i]].tolist() for i in unsure]
     size = 55 if way == "tournament" else len(rows)
-    more = torch.cat([MODES[way](scorer, Texts(rows[k:k + size], list(range(k, min(len(rows), k + size)))), model.settings) for k in range(0, len(rows), size)])
+    parts = [MODES[way](scorer, Texts(rows[k:k + size], list(range(k, min(len(rows), k + size)))), model.settings) for k in range(0, len(rows), size)]
+    more, counts = torch.cat([p[0] for p in parts]), [torch.cat(c) for c in zip(*(p[1] for p in parts))]
     both = torch.full((len(unsure), more.shape[1] + 1), -1, device=dev)
     for k, (row, i) in enumerate(zip(more.tolist(), unsure)):
         every = list(dict.fromkeys([given[i][2]] + [x for x in row if x >= 0]))
         both[k, :len(every)] = torch.tensor(every)
     asked = torch.arange(len(unsure), device=dev)
-    again, answer = answered(model, scorer, both, asked, [model.encode(part[i].question) for i in unsure])
+    again, answer = answered(model, scorer, both, counts, asked, [model.encode(part[i].question) for i in unsure])
     picks = torch.nn.functional.pad(picks, (0, again.shape[1] - picks.shape[1]), value=-1)
     for k, i in enumerate(unsure):
         if answer[k][1] > given[i][1]: picks[i], given[i] = again[k], answer[k]
@@ -247,8 +247,8 @@ def big_document(model, root, count, modes):
             if way == "BM25":
                 hit["kept"] += holds(by_words(table, texts, 300, plain), i)
                 continue
-            evidence = MODES[way](scorer, texts, model.settings)
-            cache, answer = answered(model, scorer, evidence, texts.question, ids)
+            evidence, counts = MODES[way](scorer, texts, model.settings)
+            cache, answer = answered(model, scorer, evidence, counts, texts.question, ids)
             hit["evidence"] += holds(evidence, i); hit["kept"] += holds(cache, i)
             if way == "sequential": hit["cache"] += holds(evidence[:, :CACHED], i)
             given += [g[0] for g in answer]

@@ -75,6 +75,7 @@ async function answer({ run, question, backend, ledger }: Turn): Promise<Reading
     question,
     ...foundBefore(ledger),
     evidence: evidence.map((s) => s.text),
+    ...(scan.lexical && { counts: scan.lexical }),
     signal: run.signal,
     onDelta: (delta) => {
       // `at` tells a listener that the answer begins anew when another driver writes it again.

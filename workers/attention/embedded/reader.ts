@@ -44,7 +44,7 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
       return { windows: scores };
     },
 
-    async answer({ question, evidence, found }) {
+    async answer({ question, evidence, found, counts }) {
       const [manifest, tokenizer] = await Promise.all([parts.manifest(), parts.tokenizer()]);
       const asked = encodeQuestion(question, tokenizer, manifest);
       const lookedFor = encodeSought(question, found, tokenizer, manifest);
@@ -55,7 +55,9 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
       const [scan, answer] = await Promise.all([parts.scan(), parts.answer()]);
       const standingOf = async (sentences: typeof all) => {
         const scores = await scanWindow(scan, layOut(idsOf(sentences), lookedFor, manifest));
-        const words = scoreLexically(lexicalCounts(sought(question, found)), sentences, sentences.length);
+        const words = counts
+          ? scoreLexically(counts, sentences, 0)
+          : scoreLexically(lexicalCounts(sought(question, found)), sentences, sentences.length);
         return standings(scores, manifest.settings, words.scores);
       };
       let chosen = all.map((_, i) => i);
