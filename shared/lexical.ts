@@ -27,7 +27,7 @@ const NEAR = 0.5;
 const REACH = 3;
 
 export const lexicalCounts = (question: string): LexicalCounts => {
-  const terms = [...new Set(wordsOf(question))];
+  const terms = [...new Set(wordsOf(question).map(stem))];
   return { terms, holding: terms.map(() => 0), sentences: 0, words: 0 };
 };
 
@@ -35,16 +35,18 @@ export const lexicalCounts = (question: string): LexicalCounts => {
  * How far from each sentence the nearest one stands that holds each of the question's words: a digit a word, 0 where it stands in the
  * sentence itself or in none within reach. Text goes on: a sentence often answers about what the one before it has named.
  *
- * @param sentences texts that follow each other
+ * @param sentences that follow each other; those of another document are no neighbours
  */
-export function neighbourhood(terms: string[], sentences: string[]): string[] {
+export function neighbourhood(terms: string[], sentences: { text: string; document: string }[]): string[] {
   const place = new Map(terms.map((term, i) => [term, i]));
-  const holds = sentences.map((text) => new Set(occurrences(text, place).times.keys()));
+  const holds = sentences.map(({ text }) => new Set(occurrences(text, place).times.keys()));
+  const beside = (at: number, other: number, term: number) =>
+    sentences[other]?.document === sentences[at]!.document && holds[other]!.has(term);
   return holds.map((own, at) =>
     terms
       .map((_, term) => {
         if (own.has(term)) return 0;
-        for (let d = 1; d <= REACH; d++) if (holds[at - d]?.has(term) || holds[at + d]?.has(term)) return d;
+        for (let d = 1; d <= REACH; d++) if (beside(at, at - d, term) || beside(at, at + d, term)) return d;
         return 0;
       })
       .join(''),
@@ -92,7 +94,7 @@ function occurrences(
   text: string,
   place: Map<string, number>,
 ): { times: Map<number, number>; length: number } {
-  const words = wordsOf(text);
+  const words = wordsOf(text).map(stem);
   const times = new Map<number, number>();
   for (const word of words) {
     const term = place.get(word);
@@ -104,11 +106,10 @@ function occurrences(
 const RUN = /[\p{L}\p{N}]+/gu;
 const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u;
 
-/** Stems of the runs of letters and digits; writing without spaces between words is taken in pairs of characters. */
-function wordsOf(text: string): string[] {
+/** Runs of letters and digits in lower case; writing without spaces between words is taken in pairs of characters. */
+export function wordsOf(text: string): string[] {
   const runs = text.toLowerCase().match(RUN) ?? [];
-  if (!UNSPACED.test(text)) return runs.map(stem);
-  return runs.flatMap((run) => (UNSPACED.test(run) ? pairsOf(run) : stem(run)));
+  return UNSPACED.test(text) ? runs.flatMap((run) => (UNSPACED.test(run) ? pairsOf(run) : run)) : runs;
 }
 
 function pairsOf(run: string): string[] {

@@ -1,8 +1,8 @@
+import { wordsOf } from '../../shared/lexical.ts';
+
 /** The usual constants. */
 const K1 = 1.2;
 const B = 0.75;
-
-const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 
 /** BM25 of whole words, one score a text: the measure to beat, apart from the product's own way of counting words. */
 export function bm25(question: string, texts: string[]): number[] {

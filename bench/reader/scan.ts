@@ -42,7 +42,7 @@ export async function ranked(
   const texts = sentences.map((s) => s.text);
   const { windows } = await backend.score({ question, windows: [{ sentences: texts }] });
   const asked = lexicalCounts(question);
-  const near = neighbourhood(asked.terms, texts);
+  const near = neighbourhood(asked.terms, sentences);
   const { scores, counts } = scoreLexically(
     asked,
     texts.map((text, i) => ({ text, near: near[i]! })),

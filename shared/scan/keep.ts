@@ -25,10 +25,7 @@ export function keep(state: ScanState, { sentences, taken }: Window, scores: Win
   // What a later round reads has been counted in the first, and its neighbours are gone.
   const fresh = round === 0 ? taken : 0;
   if (state.lexical && fresh > 0) {
-    const near = neighbourhood(
-      state.lexical.terms,
-      placed.slice(carried).map((s) => s.text),
-    );
+    const near = neighbourhood(state.lexical.terms, placed.slice(carried));
     for (let i = 0; i < fresh; i++) placed[carried + i] = { ...placed[carried + i]!, near: near[i]! };
   }
   const words = state.lexical && scoreLexically(state.lexical, placed, fresh);

@@ -54,9 +54,15 @@ describe('scoreLexically', () => {
   it('counts a word of a neighbour by its distance, and no further than three sentences', () => {
     const { terms } = lexicalCounts('Harbour lights');
     const texts = ['A harbour.', 'We sailed on.', 'The lights.', 'Home.', 'So.', 'It was.', 'Late.'];
+    const of = (list: string[], document = 'd') => list.map((text) => ({ text, document }));
     expect(terms).toEqual(['harbour', 'light']);
-    expect(neighbourhood(terms, texts)).toEqual(['02', '11', '20', '31', '02', '03', '00']);
-    const near = neighbourhood(terms, texts);
+    expect(neighbourhood(terms, [...of(['A harbour.']), ...of(['Home.', 'Lights.'], 'e')])).toEqual([
+      '00',
+      '01',
+      '00',
+    ]);
+    expect(neighbourhood(terms, of(texts))).toEqual(['02', '11', '20', '31', '02', '03', '00']);
+    const near = neighbourhood(terms, of(texts));
     const { scores } = scoreLexically(
       lexicalCounts('Harbour lights'),
       texts.map((text, i) => ({ text, near: near[i]! })),
