@@ -1,6 +1,7 @@
 """
 fit_scan.py MODEL_FOLDER: what BM25 counts beside attention (`lexical_weight`), and the scan beside the answer model when it picks what to answer
-from (`shortlist_weight`), fitted on long texts kept out of training: SQuAD's held-out articles, and our held-out facts among the others.
+from (`shortlist_weight`), fitted on long texts kept out of training: SQuAD's held-out articles, our held-out facts among the others, and held-out
+documents of rules and talk.
 
 Prints the share of questions whose sentence is in the evidence, among the tokens picked, and first. Writes nothing.
 """
@@ -15,7 +16,8 @@ from needles import Model, by_words, cut, say, whole_words
 from quantized import dev
 
 QUESTIONS = 240
-LEXICAL, SHORTLIST = (0.3, 0.7, 1.0, 1.5), (0.0, 0.2, 0.5, 0.8, 1.2, 2.0)
+WHOLE = 10   # facts of one file that are kept out together are a document
+LEXICAL, SHORTLIST = (0.3, 0.5, 0.7, 1.0), (0.0, 0.2, 0.5, 0.8, 1.2, 2.0)
 
 
 def spread(items, n):
@@ -36,23 +38,41 @@ def articles(root):
     return [x for p in parts.values() for x in p], asked
 
 
+def filled(r, fact):
+    """-> sentences of each of the fact's texts, and (question, sentence that answers), None for a chain."""
+    v = frames.values(r, fact)
+    texts = [[build.ends_ws(x) for x in synth.sentences(t)] for t in frames.texts(fact, v)]
+    question, answer = (frames.fill(x, v) for x in frames.ask(r, fact))
+    gold = next((x for x in texts[0] if answer.lower() in x.lower()), None)
+    return texts, (question, gold) if gold and len(texts) == 1 else None
+
+
 def facts(root):
     """Facts kept out, each asked about once, among three of each that was not."""
     r = random.Random(3)
-    held, others = frames.load(held=True)[0], frames.load()[0]
+    (facts, files, _), others = frames.load(held=True), frames.load()[0]
+    held = [f for f, (first, last) in zip(facts, files) if last - first < WHOLE]
     texts, asked = [], []
     for f in held:
-        v = frames.values(r, f)
-        own = frames.texts(f, v)
-        texts.append([build.ends_ws(x) for t in own for x in synth.sentences(t)])
-        if len(own) == 1:
-            group = f["q"][0]
-            gold = next((x for x in texts[-1] if frames.fill(group["a"], v).lower() in x.lower()), None)
-            if gold: asked.append((frames.fill(r.choice(group["ask"]), v), gold))
-    for f in r.sample(others, min(len(others), 3 * len(held))):
-        texts.append([build.ends_ws(x) for t in frames.texts(f, frames.values(r, f)) for x in synth.sentences(t)])
+        own, question = filled(r, f)
+        texts += own
+        if question: asked.append(question)
+    for f in r.sample(others, min(len(others), 3 * len(held))): texts += filled(r, f)[0]
     r.shuffle(texts)
     return [x for t in texts for x in t], spread(asked, QUESTIONS)
+
+
+def documents(root):
+    """Documents kept out, one after the other: alone they are too short to lose anything in."""
+    r, text, asked = random.Random(4), [], []
+    facts, files, _ = frames.load(held=True)
+    for first, last in sorted(set(files)):
+        if last - first < WHOLE: continue
+        for f in facts[first:last]:
+            own, question = filled(r, f)
+            text += [x for t in own for x in t]
+            if question: asked.append(question)
+    return text, spread(asked, QUESTIONS)
 
 
 @torch.no_grad()
@@ -86,5 +106,5 @@ def trial(model, name, text, asked):
 
 if __name__ == "__main__":
     model = Model(sys.argv[1])
-    for name, make in (("held-out articles", articles), ("held-out facts", facts)):
+    for name, make in (("held-out articles", articles), ("held-out facts", facts), ("held-out documents", documents)):
         trial(model, name, *make(os.environ["DATA"]))

@@ -8,7 +8,9 @@ import glob, json, os, re, zlib
 import synth
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "frames")
-HELD = 25   # one fact in so many is kept out of training
+HELD = 25   # one fact in so many is kept out of training,
+DOCUMENTS_HELD = 8   # and one whole document: the facts of a file that is named so make one, in their order
+DOCUMENT = re.compile(r"(?:document|talk)-")
 SLOT = re.compile(r"\{(\w+)(?:\.(first|last))?\}")
 COUNTRY = "Norway Chile Kenya Portugal Vietnam Canada Morocco Iceland Peru Estonia Ghana Japan Uruguay Greece Nepal Ireland Jordan Slovenia Mexico Finland".split()
 ORG = "{l} & Sons|{l} Holdings|{l} Logistics|{A} {N} Ltd|{A}{n} Inc.|the {l} Foundation|{C} Water Works|{l} and {m} LLP|{N}ware|{C} {N} Cooperative|{l} Pharma|{A} {N} Group|Bank of {C}|the {C} Institute".split("|")
@@ -36,13 +38,62 @@ KINDS = {
 
 
 def load(held=False):
-    """The facts that are trained on, or those kept out. -> (facts, places of each file's facts)."""
+    """The facts that are trained on, or those kept out. -> (facts, places of each file's facts, what joins them: see `joints`)."""
     facts, files = [], []
     for path in sorted(glob.glob(f"{FOLDER}/*.jsonl")):
-        first = len(facts)
-        facts += [f for f in map(json.loads, open(path)) if (zlib.crc32(f["t"].encode()) % HELD == 0) == held]
+        first, name = len(facts), os.path.basename(path)
+        whole = DOCUMENT.match(name)
+        kept_out = lambda fact: zlib.crc32((name if whole else fact["t"]).encode()) % (DOCUMENTS_HELD if whole else HELD) == 0
+        facts += [f for f in map(json.loads, open(path)) if kept_out(f) == held]
         files += [(first, len(facts))] * (len(facts) - first)
-    return facts, files
+    return facts, files, joints(facts)
+
+
+# What a question that asks for a person or a firm says of them, to stand in another question for their name.
+SAID = re.compile(r"(?:Who|Which (\w+)) (?!did |do |does |will |would |could |can |should |else )(.+)\?")
+
+
+def joints(facts):
+    """
+    What makes chains of single facts. -> (leads, follows) by kind of slot: of a lead (fact, slot, description) the slot's name is what the
+    description asks for; of a follow (fact, slot, question, answer) the question names the slot and asks for something else.
+    """
+    leads, follows = {"person": [], "org": []}, {"person": [], "org": []}
+    for i, fact in enumerate(facts):
+        if "t2" in fact: continue
+        for slot, kind in fact.get("v", {}).items():
+            named = "{" + slot + "}"
+            if kind not in ("person", "org") or named not in fact["t"]: continue
+            for group in fact["q"]:
+                for question in group["ask"]:
+                    said = SAID.fullmatch(question)
+                    if group["a"] == named and said and named not in question:
+                        noun, joint = ("person", "who") if kind == "person" else ("company", "that")
+                        leads[kind].append((i, slot, said[2][3:] if said[2].startswith("is the ") else f"the {said[1] or noun} {joint} {said[2]}"))
+                    elif named not in group["a"] and named in question and f"{{{slot}." not in question and f"{named}'s" not in question:
+                        follows[kind].append((i, slot, question, group["a"]))
+    return leads, follows
+
+
+def renamed(text, names):
+    return SLOT.sub(lambda m: "{" + names[m[1]] + (f".{m[2]}" if m[2] else "") + "}", text)
+
+
+def joined(r, facts, joints):
+    """Two facts of one person or firm as a chain. -> (place of the first, fact); None where the draw does not join."""
+    leads, follows = joints
+    kinds = [k for k in leads if leads[k] and follows[k]]
+    if not kinds: return None
+    kind = r.choice(kinds)
+    (i, slot, said), (j, named, question, answer) = r.choice(leads[kind]), r.choice(follows[kind])
+    if i == j: return None
+    first, second = facts[i], facts[j]
+    names = {s: slot if s == named else f"{s}_of_the_second" for s in second["v"]}
+    return i, {
+        "t": first["t"], "t2": renamed(second["t"], names),
+        "v": {**{names[s]: kind for s, kind in second["v"].items()}, **first["v"]},
+        "q": [{"a": renamed(answer, names), "ask": [renamed(question, names).replace("{" + slot + "}", said)]}],
+    }
 
 
 def values(r, fact):

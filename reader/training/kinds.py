@@ -4,6 +4,8 @@ import numpy as np
 import corrupt, frames, synth
 from build import MAXQ, SHARE, ends_ws, words
 
+JOINED = 0.12   # of the windows of our own facts: two facts of one person or firm
+
 G = {}   # tok, corpus, qa, held, frames, held-frames: set before the worker processes start
 
 
@@ -176,17 +178,17 @@ def sentence_block(text, marked, holds=None):
     return block
 
 
-def frame(r, room, to_answer, none_share, facts, files):
-    """A fact of our own, among the same said of something else and others of its field."""
+def frame(r, room, to_answer, none_share, facts, files, joints):
+    """A fact of our own, among the same said of something else and others of its field; at times two that answer together."""
     at = r.randrange(len(facts))
-    fact = facts[at]
+    at, fact = r.random() < JOINED and frames.joined(r, facts, joints) or (at, facts[at])
     v = frames.values(r, fact)
     template, a = frames.ask(r, fact)
     ends = lambda text: text + r.choice([" ", " ", "\n"])
     texts = [ends(t) for t in frames.texts(fact, v)]
     answer = frames.fill(a, v)
     found = texts[-1].lower().find(answer.lower())
-    if found < 0: return None
+    if found < 0 or len(texts) > 1 and answer.lower() in texts[0].lower(): return None
     again = not to_answer and len(texts) > 1 and r.random() < 0.6   # a second pass asks with the first fact behind the question
     question = frames.fill(template, v) + (" " + texts[0].strip() if again else "")
     blocks, ans = [], (answer, -1)
@@ -195,7 +197,7 @@ def frame(r, room, to_answer, none_share, facts, files):
         blocks.append(sentence_block(texts[-1], True, (found, found + len(answer))))
     else:
         ans, other = None, frames.elsewise(r, fact, v, template)
-        if to_answer and len(texts) > 1 and r.random() < 0.4:
+        if to_answer and len(texts) > 1 and r.random() < 0.6:
             blocks.append(sentence_block(texts[0], False))   # half of a chain is no answer
         elif to_answer and fact.get("no") and r.random() < 0.5:
             question = frames.fill(r.choice(fact["no"]), v)

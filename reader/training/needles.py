@@ -159,7 +159,7 @@ def run_cells(model, hay, cells, total, modes, name, picked):
                 picks = by_words(table, texts, model.settings["cache_tokens"], plain)
             else:
                 picks, given = answered(model, scorer, *MODES[way](scorer, texts, model.settings), texts.question, ids)
-                picks, given = second(model, table, texts, picks, given, part, way)
+                picks, given = second(model, table, texts, picks, given, [c.question for c in part], way)
             kept = [{table.texts[k].strip() for k in r if k >= 0} for r in picks.tolist()]
             hits = [all(any(x.strip() in k for x in g) for g in c.gold) for c, k in zip(part, kept)]
             outcome += [(c, h, g[0]) for c, h, g in zip(part, hits, given)]
@@ -174,23 +174,28 @@ def run_cells(model, hay, cells, total, modes, name, picked):
                                "kept": h, "answered": g is not None and right(g, c.answers), "answer": g})
 
 
-def second(model, table, texts, picks, given, part, way):
-    """Cells with an uncertain answer once more, its sentence behind the question; the surer answer stays (shared/scan/second.ts)."""
-    unsure = [i for i, (_, confidence, sentence) in enumerate(given) if confidence < model.answer_settings["again_below"] and sentence >= 0]
-    if not unsure: return picks, given
-    questions = [f"{part[i].question} {table.texts[given[i][2]].strip()}" for i in unsure]
-    once_more = Sentences(table.texts, model.tok, questions)
-    scorer = Scorer(model.scan, once_more, [model.encode(q) for q in questions], model.longest)
-    rows = [texts.rows[i][:texts.length[i]].tolist() for i in unsure]
+def look_again(model, table, texts, given, which, questions, way):
+    """The texts `which` once more, the sentence that answered behind the question -> what is answered from and answers, as of `answered`."""
+    found = [given[i][2] for i in which]
+    sought = [f"{questions[i]} {table.texts[k].strip()}" for i, k in zip(which, found)]
+    once_more = Sentences(table.texts, model.tok, sought)
+    scorer = Scorer(model.scan, once_more, [model.encode(q) for q in sought], model.longest)
+    rows = [texts.rows[i][:texts.length[i]].tolist() for i in which]
     size = 55 if way == "tournament" else len(rows)
     parts = [MODES[way](scorer, Texts(rows[k:k + size], list(range(k, min(len(rows), k + size)))), model.settings) for k in range(0, len(rows), size)]
     more, counts = torch.cat([p[0] for p in parts]), [torch.cat(c) for c in zip(*(p[1] for p in parts))]
-    both = torch.full((len(unsure), more.shape[1] + 1), -1, device=dev)
-    for k, (row, i) in enumerate(zip(more.tolist(), unsure)):
-        every = list(dict.fromkeys([given[i][2]] + [x for x in row if x >= 0]))
+    both = torch.full((len(which), more.shape[1] + 1), -1, device=dev)
+    for k, row in enumerate(more.tolist()):
+        every = list(dict.fromkeys([found[k]] + [x for x in row if x >= 0]))
         both[k, :len(every)] = torch.tensor(every)
-    asked = torch.arange(len(unsure), device=dev)
-    again, answer = answered(model, scorer, both, counts, asked, [model.encode(part[i].question) for i in unsure])
+    return answered(model, scorer, both, counts, torch.arange(len(which), device=dev), [model.encode(questions[i]) for i in which])
+
+
+def second(model, table, texts, picks, given, questions, way):
+    """Uncertain answers looked for once more; the surer one stays (shared/scan/second.ts)."""
+    unsure = [i for i, (_, confidence, sentence) in enumerate(given) if confidence < model.answer_settings["again_below"] and sentence >= 0]
+    if not unsure: return picks, given
+    again, answer = look_again(model, table, texts, given, unsure, questions, way)
     picks = torch.nn.functional.pad(picks, (0, again.shape[1] - picks.shape[1]), value=-1)
     for k, i in enumerate(unsure):
         if answer[k][1] > given[i][1]: picks[i], given[i] = again[k], answer[k]

@@ -14,9 +14,9 @@ EVIDENCE, START, END = 1, 2, 4
 
 # Shares of the kinds of windows; the rest is cloze. A model to answer from first learns to read (text, cloze, recurring spans), then to answer.
 MIX = {
-    "scan": dict(text=0.04, qa=0.36, frame=0.26, fact=0.10, none=0.30),
+    "scan": dict(text=0.04, qa=0.32, frame=0.34, fact=0.08, none=0.30),
     "read": dict(text=0.25, qa=0.14, fact=0.12, recurring=0.24, none=0.25),
-    "answer": dict(text=0.03, qa=0.43, missed=0.15, frame=0.25, fact=0.07, recurring=0.03, none=0.33),
+    "answer": dict(text=0.03, qa=0.36, missed=0.20, frame=0.31, fact=0.06, recurring=0.02, none=0.33),
     "held": dict(qa=1.0, none=0.33),
     "held-frames": dict(frame=1.0, none=0.33),
 }
