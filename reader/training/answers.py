@@ -99,9 +99,8 @@ def scores(model, seqs):
 
 @torch.no_grad()
 def shortlist(model, scorer, evidence, asked, counts, questions, settings, answer_settings):
-    """The sentences to answer from [C, S], -1 elsewhere: the best `cache_tokens` of the evidence."""
+    """The sentences to answer from [C, S], -1 elsewhere: the best `cache_tokens` of the evidence, which stands in the order of the text."""
     table = scorer.table
-    evidence = evidence.sort(1)[0]   # the order of the table is that of the text but for the needles
     standing = standings(scorer, evidence, asked, counts, settings["lexical_weight"])
     score = odds(model, table, evidence, questions).to(dev) + answer_settings["shortlist_weight"] * standing
     few = (table.tokens[evidence.clamp(min=0)] * (evidence >= 0)).sum(1) <= settings["cache_tokens"]

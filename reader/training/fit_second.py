@@ -73,7 +73,7 @@ def main():
     texts = Texts([rows[t] for t, *_ in asked], list(range(len(asked))))
     say(f"{len(rows)} texts, {len(asked)} questions")
     for way, scan in (("sequential", sequential), ("tournament", tournament)):
-        picks, first = answered(model, scorer, *scan(scorer, texts, model.settings), texts.question, ids)
+        picks, first = answered(model, scorer, texts.rows, *scan(scorer, texts, model.settings), texts.question, ids)
         sure = [c for _, c, _ in first]
         which = [i for i, g in enumerate(first) if g[2] >= 0]
         again = dict(zip(which, look_again(model, table, texts, first, which, questions, way)[1]))

@@ -71,6 +71,15 @@ class Texts:
         s.question = torch.as_tensor(question, device=dev)
 
 
+def in_order(rows, evidence):
+    """Sentences [C, S] as they follow in their texts [C, N], a repeated one where it stands first; -1 in front."""
+    place = torch.full((len(rows), int(rows.max()) + 1), rows.shape[1], device=dev)
+    at = torch.arange(rows.shape[1], device=dev)
+    for first, row in zip(place, rows):   # one by one: the whole would not fit
+        first.scatter_reduce_(0, row.clamp(min=0).long(), torch.where(row >= 0, at, rows.shape[1]), "amin")
+    return evidence.gather(1, place.gather(1, evidence.clamp(min=0)).masked_fill(evidence < 0, -1).argsort(dim=1, stable=True))
+
+
 def ends_of(rows, length, table):
     """Tokens up to each sentence [C, N + 1], and without end behind the last."""
     tokens = table.tokens[rows.clamp(min=0).long()] * (rows >= 0)

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 import build, synth
 from answers import answers, right, shortlist, standings
 from keep import RUN, Sentences, keep, lexical
-from lockstep import CACHED, Scorer, Texts, sequential, tournament
+from lockstep import CACHED, Scorer, Texts, in_order, sequential, tournament
 from quantized import Answer, Scan, dev
 
 DEPTHS = 11
@@ -69,11 +69,12 @@ class Model:
         return s.tok.encode(" " + question.strip(), add_special_tokens=False).ids[:s.longest_question]
 
 
-def answered(model, scorer, evidence, counts, asked, ids):
+def answered(model, scorer, rows, evidence, counts, asked, ids):
     """
-    What is answered from the evidence [C, S]: the sentences picked [C, S], and (text, confidence, sentence) of each answer; asked [C], numbers of
-    the questions whose tokens `ids` holds.
+    What is answered from the evidence [C, S] of texts [C, N]: the sentences picked [C, S], and (text, confidence, sentence) of each answer; asked [C],
+    numbers of the questions whose tokens `ids` holds.
     """
+    evidence = in_order(rows, evidence)
     questions = [ids[k] for k in asked.tolist()]
     cache = shortlist(model.answer, scorer, evidence, asked, counts, questions, model.settings, model.answer_settings)
     standing = standings(scorer, cache, asked, counts, model.settings["lexical_weight"])
@@ -158,7 +159,7 @@ def run_cells(model, hay, cells, total, modes, name, picked):
             if way == "BM25":
                 picks = by_words(table, texts, model.settings["cache_tokens"], plain)
             else:
-                picks, given = answered(model, scorer, *MODES[way](scorer, texts, model.settings), texts.question, ids)
+                picks, given = answered(model, scorer, texts.rows, *MODES[way](scorer, texts, model.settings), texts.question, ids)
                 picks, given = second(model, table, texts, picks, given, [c.question for c in part], way)
             kept = [{table.texts[k].strip() for k in r if k >= 0} for r in picks.tolist()]
             hits = [all(any(x.strip() in k for x in g) for g in c.gold) for c, k in zip(part, kept)]
@@ -188,7 +189,7 @@ def look_again(model, table, texts, given, which, questions, way):
     for k, row in enumerate(more.tolist()):
         every = list(dict.fromkeys([found[k]] + [x for x in row if x >= 0]))
         both[k, :len(every)] = torch.tensor(every)
-    return answered(model, scorer, both, counts, torch.arange(len(which), device=dev), [model.encode(questions[i]) for i in which])
+    return answered(model, scorer, texts.rows[which], both, counts, torch.arange(len(which), device=dev), [model.encode(questions[i]) for i in which])
 
 
 def second(model, table, texts, picks, given, questions, way):
@@ -253,7 +254,7 @@ def big_document(model, root, count, modes):
                 hit["kept"] += holds(by_words(table, texts, 300, plain), i)
                 continue
             evidence, counts = MODES[way](scorer, texts, model.settings)
-            cache, answer = answered(model, scorer, evidence, counts, texts.question, ids)
+            cache, answer = answered(model, scorer, texts.rows, evidence, counts, texts.question, ids)
             hit["evidence"] += holds(evidence, i); hit["kept"] += holds(cache, i)
             if way == "sequential": hit["cache"] += holds(evidence[:, :CACHED], i)
             given += [g[0] for g in answer]
