@@ -38,11 +38,16 @@ def articles(root):
     return [x for p in parts.values() for x in p], asked
 
 
-def filled(r, fact):
-    """-> sentences of each of the fact's texts, and (question, sentence that answers), None for a chain."""
+def parts_of(r, fact):
+    """-> sentences of each of the fact's texts, question, answer."""
     v = frames.values(r, fact)
     texts = [[build.ends_ws(x) for x in synth.sentences(t)] for t in frames.texts(fact, v)]
-    question, answer = (frames.fill(x, v) for x in frames.ask(r, fact))
+    return texts, *(frames.fill(x, v) for x in frames.ask(r, fact))
+
+
+def filled(r, fact):
+    """-> sentences of each of the fact's texts, and (question, sentence that answers), None for a chain."""
+    texts, question, answer = parts_of(r, fact)
     gold = next((x for x in texts[0] if answer.lower() in x.lower()), None)
     return texts, (question, gold) if gold and len(texts) == 1 else None
 

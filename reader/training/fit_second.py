@@ -8,6 +8,7 @@ import os, random, sys
 import torch
 import build, frames, synth
 from answers import right
+from fit_scan import parts_of
 from keep import Sentences
 from lockstep import Scorer, Texts, sequential, tournament
 from needles import Model, answered, cut, look_again, say
@@ -16,13 +17,6 @@ from quantized import dev
 TEXTS, TOKENS = 8, 50_000
 CHAINS, SINGLE = 24, 16   # in each text, at most
 AGAIN = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01)
-
-
-def parts_of(r, fact):
-    """-> sentences of each of the fact's texts, question, answer."""
-    v = frames.values(r, fact)
-    texts = [[build.ends_ws(x) for x in synth.sentences(t)] for t in frames.texts(fact, v)]
-    return texts, *(frames.fill(x, v) for x in frames.ask(r, fact))
 
 
 def around(r, docs):
