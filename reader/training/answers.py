@@ -53,7 +53,27 @@ def standings(scorer, cache, asked, counts, lexical_weight):
     table = scorer.table
     times, length = table.times(cache, asked), table.words[cache.clamp(min=0)] * (cache >= 0)
     words = lexical(times, torch.zeros_like(times, dtype=torch.float), length, *counts)
-    return fuse(scorer.mass(cache, asked), words, lexical_weight)
+    windows = packed(table, cache, (scorer.tokens - 1 - scorer.tail_length[asked]).tolist())
+    row = torch.tensor([c for c, _ in windows], device=dev)
+    place = torch.nn.utils.rnn.pad_sequence([torch.tensor(p) for _, p in windows], batch_first=True, padding_value=-1).to(dev)
+    mass = scorer.mass(cache[row[:, None], place.clamp(min=0)].masked_fill(place < 0, -1), asked[row])
+    whole = torch.zeros(cache.shape[0] * cache.shape[1] + 1, device=dev)
+    whole[torch.where(place < 0, len(whole) - 1, row[:, None] * cache.shape[1] + place).flatten()] = mass.flatten()
+    return fuse(whole[:-1].view(cache.shape), words, lexical_weight)
+
+
+def packed(table, evidence, rooms):
+    """Consecutive sentences of each row [C, S], as many together as fit its room in tokens -> [(row, their columns)]."""
+    parts = []
+    for c, (row, room) in enumerate(zip(evidence.tolist(), rooms)):
+        part, n = [], 0
+        for place, k in enumerate(row):
+            if k < 0: continue
+            size = len(table.ids[k])
+            if n + size > room and part: parts.append((c, part)); part, n = [], 0
+            part.append(place); n += size
+        if part: parts.append((c, part))
+    return parts
 
 
 @torch.no_grad()
@@ -63,15 +83,7 @@ def odds(model, table, evidence, questions):
     takes (workers/answer/shortlist.ts) -> [C, S] on the CPU.
     """
     out = torch.full(evidence.shape, -20.0)
-    jobs = []
-    for c, row in enumerate(evidence.tolist()):
-        room, part, n = model.longest - 3 - len(questions[c]), [], 0
-        for place, k in enumerate(row):
-            if k < 0: continue
-            size = len(table.ids[k])
-            if n + size > room and part: jobs.append((c, part)); part, n = [], 0
-            part.append(place); n += size
-        if part: jobs.append((c, part))
+    jobs = packed(table, evidence, [model.longest - 3 - len(q) for q in questions])
     rows = evidence.tolist()
     tokens = lambda c, part: sum((table.ids[rows[c][p]] for p in part), [])
     jobs.sort(key=lambda j: len(j[1]))

@@ -1,9 +1,9 @@
 """
-fit_scan.py MODEL_FOLDER: what BM25 counts beside attention (`lexical_weight`), and the scan beside the answer model when it picks what to answer
-from (`shortlist_weight`), fitted on long texts kept out of training: SQuAD's held-out articles, our held-out facts among the others, and held-out
-documents of rules and talk.
+fit_scan.py MODEL_FOLDER: what BM25 counts beside attention (`lexical_weight`), how much evidence is worth reading (`evidence_tokens`), and the scan
+beside the answer model when it picks what to answer from (`shortlist_weight`), fitted on long texts kept out of training: SQuAD's held-out articles,
+our held-out facts among the others, asked near and far, and held-out documents of rules and talk.
 
-Prints the share of questions whose sentence is in the evidence, among the tokens picked, and first. Writes nothing.
+Prints the share of questions whose sentence is in the cache and, by size, in the evidence, among the tokens picked of it, and first. Writes nothing.
 """
 import glob, os, random, sys, time
 import torch
@@ -12,12 +12,13 @@ from answers import odds, standings
 from scorer import squadlike
 from keep import Sentences, keep
 from lockstep import CACHED, Scorer, Texts, sequential, tournament
-from needles import Model, by_words, cut, say, whole_words
+from product import Model, by_words, cut, say, whole_words
 from quantized import dev
 
 QUESTIONS = 240
 WHOLE = 10   # facts of one file that are kept out together are a document
-LEXICAL, SHORTLIST = (0.3, 0.5, 0.7, 1.0), (0.0, 0.2, 0.5, 0.8, 1.2, 2.0)
+LEXICAL, SHORTLIST = (0.5, 0.7, 1.0), (0.2, 0.5, 0.8, 1.2)
+EVIDENCE = (900, 1800, 2700, 3600)
 
 
 def spread(items, n):
@@ -45,21 +46,22 @@ def parts_of(r, fact):
     return texts, *(frames.fill(x, v) for x in frames.ask(r, fact))
 
 
-def filled(r, fact):
-    """-> sentences of each of the fact's texts, and (question, sentence that answers), None for a chain."""
+def filled(r, fact, far=False):
+    """-> sentences of each of the fact's texts, and (question, sentence that answers), None for a chain; the farthest of its questions, or any."""
+    if far: fact = {**fact, "q": [{**group, "ask": group["ask"][-1:]} for group in fact["q"]]}
     texts, question, answer = parts_of(r, fact)
     gold = next((x for x in texts[0] if answer.lower() in x.lower()), None)
     return texts, (question, gold) if gold and len(texts) == 1 else None
 
 
-def facts(root):
+def facts(root, far=False):
     """Facts kept out, each asked about once, among three of each that was not."""
     r = random.Random(3)
     (facts, files, _), others = frames.load(held=True), frames.load()[0]
     held = [f for f, (first, last) in zip(facts, files) if last - first < WHOLE]
     texts, asked = [], []
     for f in held:
-        own, question = filled(r, f)
+        own, question = filled(r, f, far)
         texts += own
         if question: asked.append(question)
     for f in r.sample(others, min(len(others), 3 * len(held))): texts += filled(r, f)[0]
@@ -95,21 +97,24 @@ def trial(model, name, text, asked):
     say(f"{name}: {sum(table.tokens[k].item() for k in whole)} tokens, {len(asked)} questions; BM25 {share(by_words(table, texts(0, len(asked)), model.settings['cache_tokens'], plain))}")
     for weight in LEXICAL:
         for way, scan in (("sequential", sequential), ("tournament", tournament)):
-            began, settings = time.time(), {**model.settings, "lexical_weight": weight}
+            began, settings = time.time(), {**model.settings, "lexical_weight": weight, "evidence_tokens": EVIDENCE[-1]}
             parts = [scan(scorer, texts(i, min(len(asked), i + 60)), settings) for i in range(0, len(asked), 60)]
-            evidence, counts = torch.cat([p[0] for p in parts]), [torch.cat(c) for c in zip(*(p[1] for p in parts))]
-            line = [f"evidence {share(evidence)}"] + ([f"cache {share(evidence[:, :CACHED])}"] if way == "sequential" else [])
-            evidence = evidence.sort(1)[0]
-            standing = standings(scorer, evidence, every, counts, weight)
-            answering = odds(model.answer, table, evidence, ids).to(dev)
-            for w in SHORTLIST:
-                score = (answering + w * standing).masked_fill(evidence < 0, -1e9)
-                picks = evidence.masked_fill(~keep(score, evidence, table, settings["cache_tokens"]), -1)
-                line.append(f"{w}: {share(picks)} {share(evidence.gather(1, score.argmax(1, keepdim=True)))}")
-            say(f"  lexical {weight} {way}", *line, f"{time.time() - began:.1f} s")
+            most, counts = torch.cat([p[0] for p in parts]), [torch.cat(c) for c in zip(*(p[1] for p in parts))]
+            say(f"  lexical {weight} {way}", *([f"cache {share(most[:, :CACHED])}"] if way == "sequential" else []), f"{time.time() - began:.1f} s")
+            used = (table.tokens[most.clamp(min=0)] * (most >= 0)).cumsum(1)
+            for size in EVIDENCE:
+                evidence = most.masked_fill(used > size, -1).sort(1)[0]
+                standing = standings(scorer, evidence, every, counts, weight)
+                answering = odds(model.answer, table, evidence, ids).to(dev)
+                line = [f"evidence {share(evidence)}"]
+                for w in SHORTLIST:
+                    score = (answering + w * standing).masked_fill(evidence < 0, -1e9)
+                    picks = evidence.masked_fill(~keep(score, evidence, table, settings["cache_tokens"]), -1)
+                    line.append(f"{w}: {share(picks)} {share(evidence.gather(1, score.argmax(1, keepdim=True)))}")
+                say(f"    {size}:", *line)
 
 
 if __name__ == "__main__":
     model = Model(sys.argv[1])
-    for name, make in (("held-out articles", articles), ("held-out facts", facts), ("held-out documents", documents)):
-        trial(model, name, *make(os.environ["DATA"]))
+    texts = {"articles": articles, "facts": facts, "facts asked from afar": lambda root: facts(root, True), "documents": documents}
+    for name, make in texts.items(): trial(model, f"held-out {name}", *make(os.environ["DATA"]))

@@ -11,7 +11,7 @@ from answers import right
 from fit_scan import parts_of
 from keep import Sentences
 from lockstep import Scorer, Texts, sequential, tournament
-from needles import Model, answered, cut, look_again, say
+from product import Model, answered, cut, look_again, say
 from quantized import dev
 
 TEXTS, TOKENS = 8, 50_000
