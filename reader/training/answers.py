@@ -7,6 +7,7 @@ from quantized import dev
 
 BOS, Q, CTX = 0, 2, 5
 LONGEST = 64      # tokens of an answer
+TIER = 900        # tokens of evidence that are read before it is asked whether that is enough
 AT_ONCE = 128
 TIE, TIE_BEFORE_AND, CUT_SHORT = 0.5, 6, 6   # as in workers/answer/span.ts
 GOES_ON = re.compile(r"\s(?:and|or)\b")
@@ -62,28 +63,35 @@ def standings(scorer, cache, asked, counts, lexical_weight):
     return fuse(whole[:-1].view(cache.shape), words, lexical_weight)
 
 
-def packed(table, evidence, rooms):
-    """Consecutive sentences of each row [C, S], as many together as fit its room in tokens -> [(row, their columns)]."""
-    parts = []
-    for c, (row, room) in enumerate(zip(evidence.tolist(), rooms)):
-        part, n = [], 0
-        for place, k in enumerate(row):
-            if k < 0: continue
-            size = len(table.ids[k])
-            if n + size > room and part: parts.append((c, part)); part, n = [], 0
-            part.append(place); n += size
-        if part: parts.append((c, part))
+def fitting(sizes, columns, room):
+    """Consecutive columns, as many together as fit the room in tokens; `sizes` of all columns."""
+    parts, left = [], 0
+    for column in columns:
+        if not parts or sizes[column] > left: parts.append([]); left = room
+        parts[-1].append(column); left -= sizes[column]
     return parts
 
 
+def packed(table, evidence, rooms):
+    """Consecutive sentences of each row [C, S], as many together as fit its room in tokens -> [(row, their columns)]."""
+    rows = [[len(table.ids[k]) if k >= 0 else 0 for k in row] for row in evidence.tolist()]
+    there = (evidence >= 0).tolist()
+    return [(c, part) for c, (sizes, holds, room) in enumerate(zip(rows, there, rooms)) for part in fitting(sizes, [i for i, h in enumerate(holds) if h], room)]
+
+
 @torch.no_grad()
-def odds(model, table, evidence, questions):
+def odds(model, table, evidence, standing, questions):
     """
-    Log odds of each sentence of the evidence [C, S] against "not answered here", the answer model reading consecutive ones together, as many as it
-    takes (workers/answer/shortlist.ts) -> [C, S] on the CPU.
+    Log odds of each sentence of the evidence [C, S] against "not answered here", the answer model reading what stands best first, `TIER` tokens of it, as
+    many sentences together as it takes (workers/answer/shortlist.ts) -> [C, S] on the CPU, and the turn at which each is read [C, S].
     """
-    out = torch.full(evidence.shape, -20.0)
-    jobs = packed(table, evidence, [model.longest - 3 - len(q) for q in questions])
+    out, turn = torch.full(evidence.shape, float("-inf")), torch.zeros(evidence.shape, dtype=torch.long)
+    jobs, order = [], standing.masked_fill(evidence < 0, float("-inf")).argsort(dim=1, descending=True, stable=True).tolist()
+    for c, (row, best) in enumerate(zip(evidence.tolist(), order)):
+        sizes = [len(table.ids[k]) if k >= 0 else 0 for k in row]
+        for t, tier in enumerate(fitting(sizes, [i for i in best if row[i] >= 0], TIER)):
+            turn[c, tier] = t
+            jobs += [(c, part) for part in fitting(sizes, sorted(tier), model.longest - 3 - len(questions[c]))]
     rows = evidence.tolist()
     tokens = lambda c, part: sum((table.ids[rows[c][p]] for p in part), [])
     jobs.sort(key=lambda j: len(j[1]))
@@ -96,7 +104,14 @@ def odds(model, table, evidence, questions):
                 size = len(table.ids[rows[c][place]])
                 if size and at < len(l): out[c, place] = torch.logsumexp(l[at:at + size, 2], 0) - l[0, 2]
                 at += size
-    return out
+    return out, turn
+
+
+def read(odds, turn, sure):
+    """Which sentences are read [C, S]: those up to the first turn at which one answers surely."""
+    best = torch.stack([odds.masked_fill(turn != t, float("-inf")).amax(1) for t in range(int(turn.max()) + 1)], 1)
+    first = torch.where((best >= sure).any(1), (best >= sure).int().argmax(1), best.shape[1])
+    return turn <= first[:, None]
 
 
 def scores(model, seqs):
@@ -114,7 +129,9 @@ def shortlist(model, scorer, evidence, asked, counts, questions, settings, answe
     """The sentences to answer from [C, S], -1 elsewhere: the best `cache_tokens` of the evidence, which stands in the order of the text."""
     table = scorer.table
     standing = standings(scorer, evidence, asked, counts, settings["lexical_weight"])
-    score = odds(model, table, evidence, questions).to(dev) + answer_settings["shortlist_weight"] * standing
+    answering, turn = odds(model, table, evidence, standing, questions)
+    score = answering.to(dev) + answer_settings["shortlist_weight"] * standing
+    evidence = evidence.masked_fill(~read(answering, turn, answer_settings["shortlist_sure"]).to(dev), -1)
     few = (table.tokens[evidence.clamp(min=0)] * (evidence >= 0)).sum(1) <= settings["cache_tokens"]
     return evidence.masked_fill(~(few[:, None] | keep(score, evidence, table, settings["cache_tokens"])), -1)
 

@@ -5,7 +5,7 @@ import corrupt, frames, rephrase, synth
 from build import MAXQ, SHARE, ends_ws, words
 
 JOINED = 0.12     # of the windows of our own facts: two facts of one person or firm
-REPHRASED = 0.5   # of all questions, answered or not: in other words
+REPHRASED = 0.4   # of all questions, answered or not: in other words
 SURROUNDED = 0.8  # of the windows that have room left
 ANOTHER = 0.4     # of the questions about a fact that nothing answers: one word of its own question changed
 

@@ -75,9 +75,8 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
       let chosen = all.map((_, i) => i);
       const budget = manifest.settings.cache_tokens;
       if (all.reduce((sum, { tokens }) => sum + tokens, 0) > budget) {
-        const layouts = layOutParts(idsOf(all), asked, manifest);
-        const weight = manifest.answer.shortlist_weight;
-        chosen = await shortlist(answer, all, layouts, await standingOf(all), weight, budget);
+        const parts = (sentences: number[][]) => layOutParts(sentences, asked, manifest);
+        chosen = await shortlist(answer, all, parts, await standingOf(all), manifest.answer, budget);
       }
       const read = chosen.map((i) => all[i]!);
       const marked = await answerSpan(
