@@ -7,7 +7,6 @@ from quantized import dev
 
 BOS, Q, CTX = 0, 2, 5
 LONGEST = 64      # tokens of an answer
-TIER = 900        # tokens of evidence that are read before it is asked whether that is enough
 AT_ONCE = 128
 TIE, TIE_BEFORE_AND, CUT_SHORT = 0.5, 6, 6   # as in workers/answer/span.ts
 GOES_ON = re.compile(r"\s(?:and|or)\b")
@@ -54,44 +53,25 @@ def standings(scorer, cache, asked, counts, lexical_weight):
     table = scorer.table
     times, length = table.times(cache, asked), table.words[cache.clamp(min=0)] * (cache >= 0)
     words = lexical(times, torch.zeros_like(times, dtype=torch.float), length, *counts)
-    windows = packed(table, cache, (scorer.tokens - 1 - scorer.tail_length[asked]).tolist())
-    row = torch.tensor([c for c, _ in windows], device=dev)
-    place = torch.nn.utils.rnn.pad_sequence([torch.tensor(p) for _, p in windows], batch_first=True, padding_value=-1).to(dev)
-    mass = scorer.mass(cache[row[:, None], place.clamp(min=0)].masked_fill(place < 0, -1), asked[row])
-    whole = torch.zeros(cache.shape[0] * cache.shape[1] + 1, device=dev)
-    whole[torch.where(place < 0, len(whole) - 1, row[:, None] * cache.shape[1] + place).flatten()] = mass.flatten()
-    return fuse(whole[:-1].view(cache.shape), words, lexical_weight)
-
-
-def fitting(sizes, columns, room):
-    """Consecutive columns, as many together as fit the room in tokens; `sizes` of all columns."""
-    parts, left = [], 0
-    for column in columns:
-        if not parts or sizes[column] > left: parts.append([]); left = room
-        parts[-1].append(column); left -= sizes[column]
-    return parts
-
-
-def packed(table, evidence, rooms):
-    """Consecutive sentences of each row [C, S], as many together as fit its room in tokens -> [(row, their columns)]."""
-    rows = [[len(table.ids[k]) if k >= 0 else 0 for k in row] for row in evidence.tolist()]
-    there = (evidence >= 0).tolist()
-    return [(c, part) for c, (sizes, holds, room) in enumerate(zip(rows, there, rooms)) for part in fitting(sizes, [i for i, h in enumerate(holds) if h], room)]
+    return fuse(scorer.mass(cache, asked), words, lexical_weight)
 
 
 @torch.no_grad()
-def odds(model, table, evidence, standing, questions):
+def odds(model, table, evidence, questions):
     """
-    Log odds of each sentence of the evidence [C, S] against "not answered here", the answer model reading what stands best first, `TIER` tokens of it, as
-    many sentences together as it takes (workers/answer/shortlist.ts) -> [C, S] on the CPU, and the turn at which each is read [C, S].
+    Log odds of each sentence of the evidence [C, S] against "not answered here", the answer model reading consecutive ones together, as many as it
+    takes (workers/answer/shortlist.ts) -> [C, S] on the CPU.
     """
-    out, turn = torch.full(evidence.shape, float("-inf")), torch.zeros(evidence.shape, dtype=torch.long)
-    jobs, order = [], standing.masked_fill(evidence < 0, float("-inf")).argsort(dim=1, descending=True, stable=True).tolist()
-    for c, (row, best) in enumerate(zip(evidence.tolist(), order)):
-        sizes = [len(table.ids[k]) if k >= 0 else 0 for k in row]
-        for t, tier in enumerate(fitting(sizes, [i for i in best if row[i] >= 0], TIER)):
-            turn[c, tier] = t
-            jobs += [(c, part) for part in fitting(sizes, sorted(tier), model.longest - 3 - len(questions[c]))]
+    out = torch.full(evidence.shape, -20.0)
+    jobs = []
+    for c, row in enumerate(evidence.tolist()):
+        room, part, n = model.longest - 3 - len(questions[c]), [], 0
+        for place, k in enumerate(row):
+            if k < 0: continue
+            size = len(table.ids[k])
+            if n + size > room and part: jobs.append((c, part)); part, n = [], 0
+            part.append(place); n += size
+        if part: jobs.append((c, part))
     rows = evidence.tolist()
     tokens = lambda c, part: sum((table.ids[rows[c][p]] for p in part), [])
     jobs.sort(key=lambda j: len(j[1]))
@@ -104,14 +84,7 @@ def odds(model, table, evidence, standing, questions):
                 size = len(table.ids[rows[c][place]])
                 if size and at < len(l): out[c, place] = torch.logsumexp(l[at:at + size, 2], 0) - l[0, 2]
                 at += size
-    return out, turn
-
-
-def read(odds, turn, sure):
-    """Which sentences are read [C, S]: those up to the first turn at which one answers surely."""
-    best = torch.stack([odds.masked_fill(turn != t, float("-inf")).amax(1) for t in range(int(turn.max()) + 1)], 1)
-    first = torch.where((best >= sure).any(1), (best >= sure).int().argmax(1), best.shape[1])
-    return turn <= first[:, None]
+    return out
 
 
 def scores(model, seqs):
@@ -129,9 +102,7 @@ def shortlist(model, scorer, evidence, asked, counts, questions, settings, answe
     """The sentences to answer from [C, S], -1 elsewhere: the best `cache_tokens` of the evidence, which stands in the order of the text."""
     table = scorer.table
     standing = standings(scorer, evidence, asked, counts, settings["lexical_weight"])
-    answering, turn = odds(model, table, evidence, standing, questions)
-    score = answering.to(dev) + answer_settings["shortlist_weight"] * standing
-    evidence = evidence.masked_fill(~read(answering, turn, answer_settings["shortlist_sure"]).to(dev), -1)
+    score = odds(model, table, evidence, questions).to(dev) + answer_settings["shortlist_weight"] * standing
     few = (table.tokens[evidence.clamp(min=0)] * (evidence >= 0)).sum(1) <= settings["cache_tokens"]
     return evidence.masked_fill(~(few[:, None] | keep(score, evidence, table, settings["cache_tokens"])), -1)
 

@@ -103,7 +103,7 @@ def near_misses():
 
 def load_qa(root, tok, held=False):
     """
-    The questions that are trained on, or with `held` those of SQuAD kept out. rows: (passage, gold sentence indices, answer text,
+    The questions that are trained on, or with `held` those of SQuAD kept out. rows: (passage, gold sentence indices, question ids, answer text,
     answer start in its sentence or -1, source, question, accepted answers in lower case).
     """
     rows, passages, pid, by_doc = [], [], {}, {}
@@ -138,7 +138,7 @@ def load_qa(root, tok, held=False):
                 continue
             if r.get("sentence_answers"):
                 ans = None  # a whole sentence: evidence, not a span
-            rows.append((pid[k], gold, ans, off, src, r["question"].strip(), set(a.lower() for a in r["answers"])))
+            rows.append((pid[k], gold, r["question"].strip(), ans, off, src, set(a.lower() for a in r["answers"])))
             if src not in NO_SIBLINGS:
                 by_doc.setdefault(str(src) + "/" + str(r.get("doc_id")), set()).add(pid[k])
     flat = [ends_ws(s) for ss in passages for s in ss]
@@ -149,6 +149,7 @@ def load_qa(root, tok, held=False):
     for ss in passages:
         out.append(ids[k:k + len(ss)])
         k += len(ss)
+    qs = tok.encode_batch_fast([" " + r[2] for r in rows], add_special_tokens=False)
     sib = {}
     for ps in by_doc.values():
         ps = sorted(ps)
@@ -156,10 +157,11 @@ def load_qa(root, tok, held=False):
             sib[x] = ps
     groups = {}
     for i, r in enumerate(rows):
-        groups.setdefault(r[4], []).append(i)
+        groups.setdefault(r[5], []).append(i)
     of = {p: [] for p in misses}
     for i, r in enumerate(rows):
         if r[0] in of: of[r[0]].append(i)
+    rows = [(r[0], r[1], np.array(q.ids, np.uint16), r[3], r[4], r[5], r[2], r[6]) for r, q in zip(rows, qs)]
     bags = [[words(s) for s in ss] for ss in passages]
     seen = Counter(w for bag in bags for b in bag for w in b)
     n = sum(map(len, bags))

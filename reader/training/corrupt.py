@@ -1,20 +1,28 @@
 """Questions that a passage nearly answers: one name, number or word of a real question changed."""
 import re
-import rephrase
 from synth import STOP
 
 NAME = re.compile(r"[A-Z][\w'-]+(?: (?:of |the |de |van |von )?[A-Z][\w'-]+)*")
 NUMBER = re.compile(r"\b\d[\d,.]*\d\b|\b\d\b")
+OPPOSITE = {}
+for pair in """first last|before after|most least|largest smallest|highest lowest|oldest youngest|earliest latest|more fewer|north south|east west|
+northern southern|eastern western|best worst|begin end|began ended|start stop|started stopped|beginning end|increase decrease|increased decreased|
+male female|men women|father mother|son daughter|brother sister|king queen|win lose|won lost|buy sell|bought sold|open close|opened closed|
+old new|early late|above below|left right|inside outside|public private|major minor|long short|longest shortest|many few|always never|
+support oppose|supported opposed|accept reject|accepted rejected|allow forbid|allowed forbidden|include exclude|included excluded|
+positive negative|rich poor|strong weak|strongest weakest|fast slow|fastest slowest|cause prevent|caused prevented|gain lose|gained lost|
+built destroyed|born buried|arrive leave|arrived left|upper lower|maximum minimum|majority minority|common rare|winter summer|day night""".replace("\n", "").split("|"):
+    a, b = pair.split()
+    OPPOSITE[a], OPPOSITE[b] = b, a
 AUXILIARY = re.compile(r"\b(is|are|was|were|did|does|do|can|could|would|has|have|had|should)\b")
 
 
 def question(r, asked, passage, answers):
     """The question with one part replaced so that the passage no longer answers it; None when it offers nothing to replace."""
-    ways = [names, words, numbers, negated]
+    ways = [names, numbers, opposites, negated]
     r.shuffle(ways)
-    if r.random() < 0.7:   # the commonest ways, and the first needs a passage that has other names
-        first = r.choice([names, words])
-        ways.remove(first); ways.insert(0, first)
+    if r.random() < 0.6:   # a changed name is the commonest way, and needs a passage that has others
+        ways.remove(names); ways.insert(0, names)
     for way in ways:
         other = way(r, asked, passage, answers)
         if other and other != asked:
@@ -44,8 +52,12 @@ def numbers(r, asked, passage, answers):
     return replaced(asked, m, r.choice(others) if others and r.random() < 0.6 else digits)
 
 
-def words(r, asked, passage, answers):
-    return rephrase.other(r, asked)
+def opposites(r, asked, passage, answers):
+    here = [m for m in re.finditer(r"[a-z]+", asked) if m.group() in OPPOSITE]
+    if not here:
+        return None
+    m = r.choice(here)
+    return replaced(asked, m, OPPOSITE[m.group()])
 
 
 def negated(r, asked, passage, answers):

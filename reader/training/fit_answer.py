@@ -3,7 +3,7 @@ fit_answer.py MODEL_FOLDER [QUESTIONS]: how answers are read off the scores (sha
 
 Each held-out question is asked of a window of passages as the product asks: the best sentences are kept, read once more by the scan and once to
 answer from, in int8. Then asked again so that nothing answers: every second time the sentences that hold the answer are gone, else the
-question is changed. The settings are printed and written into the folder's config.json. 800 questions take 5 minutes on one core (OMP_NUM_THREADS=1: threads beside other work are slower).
+question is changed; then the near misses written to held-out passages. The settings are printed and written into the folder's config.json. 800 questions take 5 minutes on one core (OMP_NUM_THREADS=1: threads beside other work are slower).
 """
 import glob, json, os, random, sys
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ REFUSED_F1 = 0.01   # what the threshold may cost
 
 @dataclass
 class Case:
-    kind: str             # "there", "gone" or "changed"
+    kind: str             # "there", "gone", "changed" or "near"
     gold: int             # place of the sentence that answers, -1 for none
     answers: list
     ids: list             # tokens of each kept sentence
@@ -127,21 +127,29 @@ def questions(reader, rows, n):
     rnd.shuffle(rows)
     contexts = sorted({r["context"] for r in rows})
     size = {c: len(reader.encode(c)) for c in contexts}
+
+    def among_others(context):
+        """-> sentences of a window of passages, the place of the context's first."""
+        blocks, total = [context], size[context]
+        for c in rnd.sample(contexts, 12):
+            if c != context and total + size[c] < PASSAGES: blocks.append(c); total += size[c]
+        rnd.shuffle(blocks)
+        split = [synth.sentences(c) for c in blocks]
+        return [build.ends_ws(x) for x in sum(split, [])], sum(len(x) for x in split[:blocks.index(context)])
+
     for i, r in enumerate(rows[:n]):
         ss, g = gold_sentence(r)
         if g is None: continue
-        blocks, total = [r["context"]], size[r["context"]]
-        for c in rnd.sample(contexts, 12):
-            if c != r["context"] and total + size[c] < PASSAGES: blocks.append(c); total += size[c]
-        rnd.shuffle(blocks)
-        split = [synth.sentences(c) for c in blocks]
-        gold = sum(len(x) for x in split[:blocks.index(r["context"])]) + g
-        window = [build.ends_ws(x) for x in sum(split, [])]
+        window, first = among_others(r["context"])
+        gold = first + g
         yield "there", window, gold, r["question"], r["answers"]
         low = {a.lower() for a in r["answers"]}
         changed = corrupt.question(rnd, r["question"], r["context"], low) if i % 2 else None
         if changed: yield "changed", window, -1, changed, []
         else: yield "gone", [x for x in window if not any(a in x.lower() for a in low)], -1, r["question"], []
+    near = build.near_misses()
+    for r in rows:
+        for question in near[r["id"]][0] if r["id"] in near else []: yield "near", among_others(r["context"])[0], -1, question, []
 
 
 def fit_standing(cases):
@@ -181,9 +189,11 @@ def fit_confidence(cases, weight, penalty):
         first, last = c.span(weight, penalty)
         return c.logits[first, 0] + c.logits[last, 1] - c.none[0] - c.none[1]
     odds, margins, y = np.array([c.odds for c in cases]), np.array([margin(c) for c in cases]), np.array([c.kind == "there" for c in cases])
-    for kind in ("gone", "changed"):
+    for kind in ("gone", "changed", "near"):
         of = lambda v: auroc(v[y].tolist(), [x for x, c in zip(v, cases) if c.kind == kind])
         print(f"AUROC beside questions {kind}: odds {of(odds):.3f}, the span's margin {of(margins):.3f}")
+    plain = np.array([c.kind != "near" for c in cases])   # whoever asks a text a question expects an answer there: traps are few
+    odds, margins, y = odds[plain], margins[plain], y[plain]
     (slope,), offset, loss = logistic(odds, y)
     print(f"loss of the confidence {loss:.4f}; of the margin {logistic(margins, y)[2]:.4f}, of both {logistic(np.column_stack([odds, margins]), y)[2]:.4f}")
     return round(float(-offset / slope), 2), round(float(1 / slope), 2)
@@ -197,7 +207,7 @@ def fit_threshold(cases, each, bias, temperature):
     for t in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5):
         lost = each[chance[kind == "there"] < t].sum() / len(each)
         if lost <= REFUSED_F1: best = t
-        print(f"threshold {t}: refused", *(f"{k} {np.mean(chance[kind == k] < t):.3f}," for k in ("there", "gone", "changed")), f"F1 lost {lost:.4f}")
+        print(f"threshold {t}: refused", *(f"{k} {np.mean(chance[kind == k] < t):.3f}," for k in ("there", "gone", "changed", "near")), f"F1 lost {lost:.4f}")
     return best
 
 

@@ -1,14 +1,14 @@
 """
-fit_scan.py MODEL_FOLDER: what BM25 counts beside attention (`lexical_weight`), how much evidence is worth reading (`evidence_tokens`), and the scan
-beside the answer model when it picks what to answer from (`shortlist_weight`), and when that has read enough (`shortlist_sure`), fitted on long texts kept out of training: SQuAD's held-out articles,
-our held-out facts among the others, the same asked from afar in other text, and held-out documents of rules and talk.
+fit_scan.py MODEL_FOLDER: what BM25 counts beside attention (`lexical_weight`), and the scan beside the answer model when it picks what to answer
+from (`shortlist_weight`), fitted on long texts kept out of training: SQuAD's held-out articles, our held-out facts among the others, the same
+asked from afar in other text, and held-out documents of rules and talk.
 
-Prints the share of questions whose sentence is in the cache and, by size, in the evidence, among the tokens picked of it, and first. Writes nothing.
+Prints the share of questions whose sentence is in the evidence, among the tokens picked, and first. Writes nothing.
 """
 import glob, os, random, sys, time
 import torch
 import build, frames, synth
-from answers import odds, read, standings
+from answers import odds, standings
 from scorer import squadlike
 from keep import Sentences, keep
 from lockstep import CACHED, Scorer, Texts, sequential, tournament
@@ -18,9 +18,7 @@ from quantized import dev
 QUESTIONS = 240
 AROUND = 150_000   # tokens of the text that facts asked from afar are scattered over
 WHOLE = 10   # facts of one file that are kept out together are a document
-LEXICAL, SHORTLIST = (0.5, 0.7, 1.0), (0.2, 0.5, 0.8, 1.2)
-EVIDENCE = (900, 1800, 3600, 2700)
-SURE = (-1, 0, 1, 2, 3, 4)
+LEXICAL, SHORTLIST = (0.3, 0.5, 0.7, 1.0), (0.0, 0.2, 0.5, 0.8, 1.2, 2.0)
 
 
 def spread(items, n):
@@ -110,35 +108,25 @@ def trial(model, name, text, asked):
     scorer = Scorer(model.scan, table, ids, model.longest)
     share = lambda picks: f"{(picks == gold).any(1).float().mean().item():.3f}"
     every = torch.arange(len(asked), device=dev)
-
-    def picked(answering, standing, evidence):
-        score = (answering.to(dev) + standing).masked_fill(evidence < 0, -1e9)
-        picks = evidence.masked_fill(~keep(score, evidence, table, model.settings["cache_tokens"]), -1)
-        return f"{share(picks)} {share(evidence.gather(1, score.argmax(1, keepdim=True)))}"
-
     texts = lambda i, j: Texts([whole] * (j - i), list(range(i, j)))
     say(f"{name}: {sum(table.tokens[k].item() for k in whole)} tokens, {len(asked)} questions; BM25 {share(by_words(table, texts(0, len(asked)), model.settings['cache_tokens'], plain))}")
     for weight in LEXICAL:
         for way, scan in (("sequential", sequential), ("tournament", tournament)):
-            began, settings = time.time(), {**model.settings, "lexical_weight": weight, "evidence_tokens": max(EVIDENCE)}
+            began, settings = time.time(), {**model.settings, "lexical_weight": weight}
             parts = [scan(scorer, texts(i, min(len(asked), i + 60)), settings) for i in range(0, len(asked), 60)]
-            most, counts = torch.cat([p[0] for p in parts]), [torch.cat(c) for c in zip(*(p[1] for p in parts))]
-            say(f"  lexical {weight} {way}", *([f"cache {share(most[:, :CACHED])}"] if way == "sequential" else []), f"{time.time() - began:.1f} s")
-            used = (table.tokens[most.clamp(min=0)] * (most >= 0)).cumsum(1)
-            for size in EVIDENCE:
-                evidence = most.masked_fill(used > size, -1).sort(1)[0]
-                standing = standings(scorer, evidence, every, counts, weight)
-                answering, turn = odds(model.answer, table, evidence, standing, ids)
-                line = [f"evidence {share(evidence)}"]
-                for w in SHORTLIST: line.append(f"{w}: " + picked(answering, w * standing, evidence))
-                say(f"    {size}:", *line)
-            for sure in SURE:
-                those = evidence.masked_fill(~read(answering, turn, sure).to(dev), -1)
-                tokens = (table.tokens[those.clamp(min=0)] * (those >= 0)).sum(1).float().mean().item()
-                say(f"    sure {sure}: {picked(answering, model.answer_settings['shortlist_weight'] * standing, those)} of {tokens:.0f} tokens")
+            evidence, counts = torch.cat([p[0] for p in parts]), [torch.cat(c) for c in zip(*(p[1] for p in parts))]
+            line = [f"evidence {share(evidence)}"] + ([f"cache {share(evidence[:, :CACHED])}"] if way == "sequential" else [])
+            evidence = evidence.sort(1)[0]
+            standing = standings(scorer, evidence, every, counts, weight)
+            answering = odds(model.answer, table, evidence, ids).to(dev)
+            for w in SHORTLIST:
+                score = (answering + w * standing).masked_fill(evidence < 0, -1e9)
+                picks = evidence.masked_fill(~keep(score, evidence, table, settings["cache_tokens"]), -1)
+                line.append(f"{w}: {share(picks)} {share(evidence.gather(1, score.argmax(1, keepdim=True)))}")
+            say(f"  lexical {weight} {way}", *line, f"{time.time() - began:.1f} s")
 
 
 if __name__ == "__main__":
     model = Model(sys.argv[1])
-    texts = {"articles": articles, "facts": facts, "facts asked from afar": afar, "documents": documents}
-    for name, make in texts.items(): trial(model, f"held-out {name}", *make(os.environ["DATA"]))
+    for name, make in (("held-out articles", articles), ("held-out facts", facts), ("held-out facts asked from afar", afar), ("held-out documents", documents)):
+        trial(model, name, *make(os.environ["DATA"]))

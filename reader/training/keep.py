@@ -126,10 +126,9 @@ def lexical(times, near, length, holding, sentences, read, k1=K1, b=B):
 
 
 def keep(score, window, table, budget):
-    """The best sentences within `budget` tokens (a number or [M]), each text once, the best one always: score [M, S], window [M, S] -> kept [M, S] bool."""
+    """The best sentences within `budget` tokens, each text once, the best one always: score [M, S], window [M, S] -> kept [M, S] bool."""
     real = window >= 0
     most = int(real.sum(1).max())
-    if most == 0: return real
     order = score.masked_fill(~real, float("-inf")).argsort(dim=1, descending=True, stable=True)[:, :most]
     ranked = window.gather(1, order)
     real = ranked >= 0

@@ -1,24 +1,16 @@
 """The kinds of training windows: a question, the sentences that answer it or nearly do, and text around them."""
 import re
 import numpy as np
-import corrupt, frames, rephrase, synth
+import corrupt, frames, synth
 from build import MAXQ, SHARE, ends_ws, words
 
-JOINED = 0.12     # of the windows of our own facts: two facts of one person or firm
-REPHRASED = 0.4   # of all questions, answered or not: in other words
-SURROUNDED = 0.8  # of the windows that have room left
-ANOTHER = 0.4     # of the questions about a fact that nothing answers: one word of its own question changed
+JOINED = 0.12   # of the windows of our own facts: two facts of one person or firm
 
 G = {}   # tok, corpus, qa, held, frames, held-frames: set before the worker processes start
 
 
 def enc(s):
     return np.array(G["tok"].encode(s, add_special_tokens=False).ids, np.uint16)
-
-
-def worded(r, question, behind=""):
-    """Tokens of a question, at times in other words, and of what stands behind it."""
-    return enc(" " + (rephrase.same(r, question) if r.random() < REPHRASED else question) + behind)[:MAXQ]
 
 
 def span(sentence, start, answer):
@@ -68,9 +60,8 @@ def asked(r, room, to_answer, none_share, qa):
     """A question of the data sets, its passage, and other passages of the same document."""
     names = [n for n in SHARE if n in qa["groups"]]
     src = r.choices(names, [SHARE[n] for n in names])[0]
-    p, g, a, off, _, text, answers = qa["rows"][r.choice(qa["groups"][src])]
-    q = worded(r, text)
-    room -= len(q)
+    p, g, q, a, off, _, text, answers = qa["rows"][r.choice(qa["groups"][src])]
+    room -= min(len(q), MAXQ)
     ss, tx = qa["ids"][p], qa["text"][p]
     none = r.random() < (0 if src == "policyqa" else none_share)
     pool = qa["sib"].get(p, [])
@@ -80,7 +71,7 @@ def asked(r, room, to_answer, none_share, qa):
     if none and to_answer and src in ("squad_v1.1", "qed_nq", "fairytaleqa") and r.random() < 0.5:
         changed = corrupt.question(r, text, "".join(tx), answers)   # the passage nearly answers what is now asked
         if changed:
-            q = worded(r, changed)
+            q = enc(" " + changed)
     gold = set() if none else set(g)
     left_out = set(g) if none and not changed else set()
     fits = lambda o, j: not (none and not changed and low and low in qa["text"][o][j].lower())
@@ -101,7 +92,7 @@ def asked(r, room, to_answer, none_share, qa):
             elif left < 12:
                 break
         blocks.append([(o == p and j in gold, qa["ids"][o][j], qa["text"][o][j] if o == p else None) for o, j in sorted(take)])
-        return q, blocks, ans, (0 if to_answer and r.random() < 0.8 else room - size(blocks[0]))
+        return q[:MAXQ], blocks, ans, (0 if to_answer and r.random() < 0.8 else room - size(blocks[0]))
     lo, hi = 0, len(ss)
     if sum(map(len, ss)) > room - 40 and not none:
         lo, hi = max(0, g[0] - r.randint(0, 5)), min(len(ss), g[-1] + 1 + r.randint(0, 5))
@@ -129,7 +120,7 @@ def asked(r, room, to_answer, none_share, qa):
             room -= size(blk)
             if room < 60:
                 break
-    return q, blocks, ans, room
+    return q[:MAXQ], blocks, ans, room
 
 
 def missed(r, room, qa):
@@ -139,18 +130,18 @@ def missed(r, room, qa):
     ss, tx = qa["ids"][p], qa["text"][p]
     ans, gold = None, -1
     if r.random() < 0.5:
-        question = r.choice(no)
+        q = enc(" " + r.choice(no))
     elif ours and r.random() < 0.3:
         question, start, end = r.choice(ours)
-        ends, at = [], 0
+        q, ends, at = enc(" " + question), [], 0
         for x in tx:
             at += len(x); ends.append(at)
         gold = next(i for i, e in enumerate(ends) if start < e)
         ans = ("".join(tx)[start:end], start - (ends[gold] - len(tx[gold])))
     else:
-        _, g, a, off, _, question, _ = qa["rows"][r.choice(qa["of"][p])]
+        _, g, q, a, off, _, _, _ = qa["rows"][r.choice(qa["of"][p])]
         gold, ans = g[0], (a, off)
-    q = worded(r, question)
+    q = q[:MAXQ]
     room -= len(q)
     main = [(j == gold, ids, tx[j]) for j, ids in enumerate(ss)]
     while size(main) > room - 8 and main: main.pop(0 if not main[0][0] else -1)
@@ -160,7 +151,7 @@ def missed(r, room, qa):
 def fact(r, room, none_share):
     """A templated fact among others, half of them of the same kind."""
     s, qq, a, k = synth.needle(r)
-    q = worded(r, qq)
+    q = enc(" " + qq)[:MAXQ]
     room -= len(q)
     blocks, ans = [], None
     if r.random() >= none_share * 0.67:
@@ -199,25 +190,21 @@ def frame(r, room, to_answer, none_share, facts, files, joints):
     found = texts[-1].lower().find(answer.lower())
     if found < 0 or len(texts) > 1 and answer.lower() in texts[0].lower(): return None
     again = not to_answer and len(texts) > 1 and r.random() < 0.6   # a second pass asks with the first fact behind the question
-    question = frames.fill(template, v)
+    question = frames.fill(template, v) + (" " + texts[0].strip() if again else "")
     blocks, ans = [], (answer, -1)
     if r.random() >= none_share:
         if len(texts) > 1 and not (again and r.random() < 0.5): blocks.append(sentence_block(texts[0], not again and not to_answer))
         blocks.append(sentence_block(texts[-1], True, (found, found + len(answer))))
     else:
         ans, other = None, frames.elsewise(r, fact, v, template)
-        changed = rephrase.other(r, question) if to_answer and r.random() < ANOTHER else None
-        if changed:
-            question = changed
-            blocks += [sentence_block(t, False) for t in texts]
-        elif to_answer and len(texts) > 1 and r.random() < 0.6:
+        if to_answer and len(texts) > 1 and r.random() < 0.6:
             blocks.append(sentence_block(texts[0], False))   # half of a chain is no answer
         elif to_answer and fact.get("no") and r.random() < 0.5:
             question = frames.fill(r.choice(fact["no"]), v)
             blocks += [sentence_block(t, False) for t in texts]
         elif to_answer and other and r.random() < 0.6:
             blocks += [sentence_block(ends(t), False) for t in frames.texts(fact, other)]
-    q = worded(r, question, " " + texts[0].strip() if again else "")
+    q = enc(" " + question)[:MAXQ]
     room -= len(q) + sum(map(size, blocks))
     lo, hi = files[at]
     for _ in range(r.choice([0, 1, 2, 4, 8] if to_answer else [0, 2, 4, 8, 16])):
@@ -238,7 +225,7 @@ def chain(r, room, to_answer):
     """
     first, second, question, answer = synth.chained(r)
     again = not to_answer and r.random() < 0.6
-    q = worded(r, question, " " + first if again else "")
+    q = enc(" " + question + (" " + first if again else ""))[:MAXQ]
     half = to_answer and r.random() < 0.25   # the first alone is no answer
     blocks = [[(not again and not half, enc(first + " "), None)], [(True, enc(second + " "), second)]]
     if half: blocks.pop()
@@ -304,8 +291,8 @@ def passages(r, room, qa):
 
 
 def spread_out(r, blocks, room, c):
-    """The blocks in any order, text of elsewhere before, between and behind them; a short text stands alone at times."""
-    bg = background(r, c, max(0, room - 4)) if room > 24 and (not blocks or r.random() < SURROUNDED) else []
+    """The blocks in any order, text of elsewhere before, between and behind them."""
+    bg = background(r, c, max(0, room - 4)) if room > 24 and (not blocks or r.random() < 0.9) else []
     cuts = sorted(r.randint(0, len(bg)) for _ in blocks)
     r.shuffle(blocks)
     seq, at = [], 0

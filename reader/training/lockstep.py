@@ -5,7 +5,7 @@ from quantized import dev
 
 BOS, Q, A = 0, 2, 3
 AT_ONCE = 64   # windows in one pass of the model: one shape, compiled once
-CACHED, NEW, MORE = 112, 176, 640   # most sentences of a cache, of what a window reads, and of runners-up, copies of the same among them
+CACHED, NEW, MORE = 112, 176, 224   # most sentences of a cache, of what a window reads, and of the evidence beyond the cache
 
 
 class Scorer:
@@ -126,30 +126,25 @@ def sequential(scorer, texts, settings):
         kept = keep(score, window, table, settings["cache_tokens"])
         live = (taken > 0)[:, None]
         order, ok = front(window.masked_fill(~kept, -1), CACHED)
-        rivals = torch.cat([window.masked_fill(kept, -1), more], 1)
-        best, place = torch.cat([score, more_score], 1).masked_fill(rivals < 0, float("-inf")).topk(MORE, 1)
-        more, more_score = torch.where(live, rivals.gather(1, place), more), torch.where(live, best, more_score)
+        if settings["evidence_tokens"] > settings["cache_tokens"]:
+            rivals = torch.cat([window.masked_fill(kept, -1), more], 1)
+            best, place = torch.cat([score, more_score], 1).masked_fill(rivals < 0, float("-inf")).topk(MORE, 1)
+            ranked = rivals.gather(1, place)
+            ranked = ranked.masked_fill(~keep(best, ranked, table, settings["evidence_tokens"] - settings["cache_tokens"]), -1)
+            more, more_score = torch.where(live, ranked, more), torch.where(live, best, more_score)
         cache = torch.where(live, window.masked_fill(~kept, -1).gather(1, order), cache)
         near = torch.where(live[..., None], around.gather(1, order[..., None].expand(-1, -1, around.shape[2])), near)
         at, enough = at + taken, enough & ok
     assert bool(enough), "more sentences in a cache than there is room for"
-    room = torch.full((C,), settings["evidence_tokens"] - settings["cache_tokens"], device=dev)
-    return with_runners_up(table, cache, more, more_score, room), (holding, sentences, read)
-
-
-def with_runners_up(table, won, rivals, score, room):
-    """won [C, S] and the best of rivals [C, R] that read otherwise, as far as `room` [C] tokens go -> [C, S + R]."""
-    twin = torch.stack([(a[:, None] == b[None]).any(1) for a, b in zip(table.same[rivals.clamp(min=0)], table.same[won.clamp(min=0)].masked_fill(won < 0, -1))])
-    rivals = rivals.masked_fill(twin | (table.tokens[rivals.clamp(min=0)] > room[:, None]), -1)
-    return torch.cat([won, rivals.masked_fill(~keep(score, rivals, table, room), -1)], 1)
+    return torch.cat([cache, more], 1), (holding, sentences, read)
 
 
 def tournament(scorer, texts, settings):
-    """-> evidence [C, NEW + MORE], the last window's winners in front, and counts as of `sequential`. Windows that read the same for the same question are scored once."""
+    """-> evidence and counts as of `sequential`. Windows that read the same for the same question are scored once."""
     table, W, budget = scorer.table, settings["window_tokens"], settings["cache_tokens"]
-    won = torch.full((len(texts.rows), NEW), -1, device=dev)
+    evidence = torch.full((len(texts.rows), CACHED + MORE), -1, device=dev)
     rows, length, question, around, who = texts.rows, texts.length, texts.question, None, torch.arange(len(texts.rows), device=dev)
-    counts = rivals = None
+    counts = None
     while len(who):
         window, cell, end, start = windows_of(rows, length, table, W, 1 if counts is None else budget)
         asked = question[cell]
@@ -160,41 +155,28 @@ def tournament(scorer, texts, settings):
             each = [c[cell] for c in counts]
         mass, same = mass_once(scorer, window, asked)
         over = torch.zeros_like(length).index_add_(0, cell, torch.ones_like(cell)) == 1
-        kept, carried, scores = torch.empty_like(window, dtype=torch.bool), [], []
+        kept, carried = torch.empty_like(window, dtype=torch.bool), []
         for i in range(0, len(window), CHUNK):
             part = slice(i, i + CHUNK)
             w, times = window[part], table.times(window[part], asked[part])
             near = nearness(times) if around is None else around[cell[part][:, None], (start[part][:, None] + torch.arange(NEW, device=dev)).clamp(max=around.shape[1] - 1)].float() / SCALE
             words = lexical(times, near, table.words[w.clamp(min=0)], *[c[part] for c in each])
             score = fuse(mass[same[part]], words, settings["lexical_weight"])
-            scores.append(score.masked_fill(w < 0, float("-inf")))
             kept[part] = keep(score, w, table, budget)
             last = over[cell[part]]
             if last.any(): kept[part] = torch.where(last[:, None], keep(score, w, table, settings["evidence_tokens"]), kept[part])
             carried.append((near[kept[part]] * SCALE).round().to(torch.uint8))
-        if rivals is None: rivals, rival_score = best_of(rows, torch.cat(scores), cell, start)
         left = torch.zeros_like(length).index_add_(0, cell, kept.sum(1))
         parts, nears = window[kept].split(left.tolist()), torch.cat(carried).split(left.tolist())
         for i in over.nonzero()[:, 0].tolist():
-            won[who[i], :len(parts[i])] = parts[i]
+            evidence[who[i], :len(parts[i])] = parts[i]
         rest = (~over).nonzero()[:, 0]
         if len(rest):
             again = Texts([parts[i].cpu() for i in rest.tolist()], question[rest])
             rows, length, question = again.rows, again.length, again.question
             around = torch.nn.utils.rnn.pad_sequence([nears[i] for i in rest.tolist()], batch_first=True)
         counts, who = [c[rest] for c in counts], who[rest]
-    room = settings["evidence_tokens"] - (table.tokens[won.clamp(min=0)] * (won >= 0)).sum(1)
-    return with_runners_up(table, won, rivals, rival_score, room), whole
-
-
-def best_of(rows, score, cell, start):
-    """The sentences that score best in all windows of their documents -> [C, MORE] and their scores."""
-    every = torch.full(rows.shape, float("-inf"), device=dev)
-    place = (start[:, None] + torch.arange(NEW, device=dev)).clamp(max=rows.shape[1] - 1)
-    every.view(-1).scatter_reduce_(0, (cell[:, None] * rows.shape[1] + place).flatten(), score.flatten(), "amax")
-    best, at = every.topk(min(MORE, rows.shape[1]), 1)
-    pad = MORE - best.shape[1]
-    return (torch.nn.functional.pad(x, (0, pad), value=v) for x, v in ((rows.gather(1, at).long(), -1), (best, float("-inf"))))
+    return evidence, whole
 
 
 SCALE = 6   # halves and thirds as whole numbers

@@ -1,7 +1,7 @@
 import type { WindowScores } from '../attention.ts';
 import { neighbourhood, scoreLexically } from '../lexical.ts';
 import { keepWithin, type Ranked, rankSentences } from '../selection.ts';
-import type { Placed, RunnerUp, ScanState, Window } from './state.ts';
+import type { Placed, ScanState, Window } from './state.ts';
 
 /** What becomes of a scored window. */
 export interface Kept {
@@ -37,28 +37,3 @@ export function keep(state: ScanState, { sentences, taken }: Window, scores: Win
     lexical: words?.counts ?? null,
   };
 }
-
-/**
- * The best sentences, of this window and those before, within what the evidence may hold beyond the cache.
- *
- * @param apart texts that need no second place
- */
-export function runnersUp(
-  { settings, runners_up }: ScanState,
-  { sentences, ranked }: Kept,
-  apart: Set<string>,
-): RunnerUp[] {
-  const room = settings.evidence_tokens - settings.cache_tokens;
-  if (room <= 0) return [];
-  const rivals = ranked
-    .map(({ index, score }) => ({ ...sentences[index]!, score }))
-    .concat(runners_up)
-    .filter(({ text, tokens }) => tokens <= room && !apart.has(text.trim()))
-    .sort((a, b) => b.score - a.score || a.place - b.place);
-  const order = rivals.map(({ score }, index) => ({ index, score }));
-  return keepWithin(order, rivals, room).map((i) => rivals[i]!);
-}
-
-/** What the scan ends with, in the order of the documents. */
-export const evidenceOf = (best: Placed[], runnersUp: RunnerUp[]): Placed[] =>
-  [...best, ...runnersUp.map(({ score, ...sentence }) => sentence)].sort((a, b) => a.place - b.place);

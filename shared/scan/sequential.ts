@@ -1,5 +1,6 @@
+import { keepWithin } from '../selection.ts';
 import { packWindow, totalTokens } from '../windows.ts';
-import { evidenceOf, type Kept, keep, runnersUp } from './keep.ts';
+import { type Kept, keep } from './keep.ts';
 import { type Outcome, type Plan, type RunnerUp, type Scan, type ScanState, startOf } from './state.ts';
 
 /**
@@ -30,7 +31,7 @@ export const sequential: Scan = {
         read_tokens: state.read_tokens + totalTokens(sentences.slice(carried)),
         survived_tokens: totalTokens(cache),
         cache,
-        runners_up: losers(state, outcome),
+        runners_up: runnersUp(state, outcome),
         lexical,
         windows: state.windows + 1,
       },
@@ -41,14 +42,24 @@ export const sequential: Scan = {
   },
 };
 
-/** A score of another window is as good as one of this: both hold a full cache, the best of the text so far, beside what is new. */
-const losers = (state: ScanState, outcome: Kept): RunnerUp[] =>
-  runnersUp(state, outcome, new Set(outcome.kept.map((i) => outcome.sentences[i]!.text.trim())));
+/**
+ * The best that the cache has no room for, of this window and those before, within what the evidence may hold beyond the cache. A score
+ * of another window is as good as one of this: both hold a full cache, the best of the text so far, beside what is new.
+ */
+function runnersUp({ settings, runners_up }: ScanState, { sentences, ranked, kept }: Kept): RunnerUp[] {
+  const room = settings.evidence_tokens - settings.cache_tokens;
+  const cached = new Set(kept.map((i) => sentences[i]!.text.trim()));
+  const rivals = ranked
+    .map(({ index, score }) => ({ ...sentences[index]!, score }))
+    .concat(runners_up)
+    .filter(({ text, tokens }) => tokens <= room && !cached.has(text.trim()))
+    .sort((a, b) => b.score - a.score || a.place - b.place);
+  const order = rivals.map(({ score }, index) => ({ index, score }));
+  return keepWithin(order, rivals, room).map((i) => rivals[i]!);
+}
 
 /** The evidence in the cache's place. */
-const ended = (state: ScanState): ScanState => ({
-  ...state,
-  cache: evidenceOf(state.cache, state.runners_up),
-  runners_up: [],
-  done: true,
-});
+function ended(state: ScanState): ScanState {
+  const evidence = [...state.cache, ...state.runners_up.map(({ score, ...sentence }) => sentence)];
+  return { ...state, cache: evidence.sort((a, b) => a.place - b.place), runners_up: [], done: true };
+}

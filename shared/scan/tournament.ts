@@ -1,14 +1,13 @@
 import { keepWithin } from '../selection.ts';
 import type { TokenizedSentence } from '../sentence.ts';
 import { packWindow, totalTokens } from '../windows.ts';
-import { evidenceOf, keep, runnersUp } from './keep.ts';
+import { keep } from './keep.ts';
 import { type Outcome, type Plan, type Scan, type ScanState, startOf } from './state.ts';
 
 /**
  * Round 0 scores every window of the documents apart from the others; each leaves its best `cache_tokens` tokens of sentences. The
  * survivors, packed into windows again, play the next round, until one window holds them all: its best `evidence_tokens` are the
- * evidence. What room they leave there is for those that scored best in round 0, wherever they lost. Windows of a round do not depend on
- * each other, so they can be scored side by side, and rounds are logarithmic in the length.
+ * evidence. Windows of a round do not depend on each other, so they can be scored side by side, and rounds are logarithmic in the length.
  */
 export const tournament: Scan = {
   start: (settings, question) => startOf('tournament', settings, question),
@@ -26,8 +25,7 @@ export const tournament: Scan = {
   },
 
   absorb(state, window, scores): Outcome {
-    const outcome = keep(state, window, scores);
-    const { sentences, ranked, kept, lexical } = outcome;
+    const { sentences, ranked, kept, lexical } = keep(state, window, scores);
     const survivors = kept.map((i) => sentences[i]!);
     // Should this turn out to be the round's only window, nothing follows that would have to be small.
     const evidence = state.cursor === 0 ? keepWithin(ranked, sentences, state.settings.evidence_tokens) : [];
@@ -38,8 +36,6 @@ export const tournament: Scan = {
         read_tokens: state.read_tokens + totalTokens(sentences),
         survived_tokens: state.survived_tokens + totalTokens(survivors),
         cache: evidence.map((i) => sentences[i]!),
-        // Scores of later rounds are out of other company, and would not compare.
-        runners_up: state.round === 0 ? runnersUp(state, outcome, new Set()) : state.runners_up,
         lexical,
         windows: state.windows + 1,
       },
@@ -64,16 +60,6 @@ function eliminating(ahead: TokenizedSentence[], cacheTokens: number): number {
 /** A round of one window decides; any other is followed by a round over its survivors. */
 function endRound(state: ScanState): ScanState {
   // A second window empties what the first has put there.
-  if (state.cache.length > 0 || state.survived_tokens === 0) return ended(state);
+  if (state.cache.length > 0 || state.survived_tokens === 0) return { ...state, done: true };
   return { ...state, round: state.round + 1, cursor: 0, survived_tokens: 0, read_tokens: 0, cache: [] };
-}
-
-/** The last window's winners and, as far as there is room, the runners-up. */
-function ended(state: ScanState): ScanState {
-  const won = new Set(state.cache.map(({ text }) => text.trim()));
-  const room = state.settings.evidence_tokens - totalTokens(state.cache);
-  const others = state.runners_up.filter(({ text, tokens }) => tokens <= room && !won.has(text.trim()));
-  const order = others.map(({ score }, index) => ({ index, score }));
-  const fitting = keepWithin(order, others, room).map((i) => others[i]!);
-  return { ...state, cache: evidenceOf(state.cache, fitting), runners_up: [], done: true };
 }

@@ -55,12 +55,6 @@ export function layOut(sentences: number[][], question: number[], manifest: Mani
   return { ids: [...ids, ...behind], rows, ...text };
 }
 
-/** The same for more than one window holds: consecutive sentences, as many in each as fit. */
-export function layOutWindows(sentences: number[][], question: number[], manifest: Manifest): ScanLayout[] {
-  const room = manifest.max_window_tokens - question.length - 3;
-  return packed(sentences, room).map((part) => layOut(part, question, manifest));
-}
-
 /**
  * To answer from: `bos question-mark question context-mark sentences`, cut to `answer.max_window_tokens`. The answer model reads both
  * ways, so that the text is read with the question in mind. A scan can't afford that: its local layers would hardly see the question.
@@ -69,26 +63,21 @@ export function layOutToAnswer(sentences: number[][], question: number[], manife
   return laidOut(asked(question, manifest), sentences, manifest.answer.max_window_tokens);
 }
 
-/** The same for more than the graph reads at once. */
+/** The same for more than the graph reads at once: consecutive sentences, as many in each part as fit. */
 export function layOutParts(sentences: number[][], question: number[], manifest: Manifest): Layout[] {
   const before = asked(question, manifest);
   const limit = manifest.answer.max_window_tokens;
-  return packed(sentences, limit - before.length).map((part) => laidOut(before, part, limit));
-}
-
-/** Consecutive sentences, as many in each part as fit `room` tokens; a longer one is alone. */
-function packed(sentences: number[][], room: number): number[][][] {
   const parts: number[][][] = [];
   let left = 0;
   for (const ids of sentences) {
     if (parts.length === 0 || ids.length > left) {
       parts.push([]);
-      left = room;
+      left = limit - before.length;
     }
     parts.at(-1)!.push(ids);
     left -= ids.length;
   }
-  return parts;
+  return parts.map((part) => laidOut(before, part, limit));
 }
 
 function asked(question: number[], { tokens }: Manifest): number[] {

@@ -1,6 +1,5 @@
 import type { AnswerSettings } from '../../../shared/answer.ts';
 import type { ScanSettings } from '../../../shared/attention.ts';
-import type { ShortlistSettings } from '../../answer/shortlist.ts';
 
 /** What the reader's files say of themselves (reader/assets/manifest.json, written by the exporter). */
 export interface Manifest {
@@ -13,11 +12,12 @@ export interface Manifest {
   /** The scan graph takes a multiple of this many tokens. */
   block_tokens: number;
   settings: ScanSettings;
-  answer: AnswerSettings &
-    ShortlistSettings & {
-      /** Longest input of the answer graph, marks and question included. */
-      max_window_tokens: number;
-    };
+  answer: AnswerSettings & {
+    /** Longest input of the answer graph, marks and question included. */
+    max_window_tokens: number;
+    /** What a sentence's standing counts beside its log odds where what to answer from is picked out of more evidence (shortlist.ts). */
+    shortlist_weight: number;
+  };
   /** SHA-256 of each file, hexadecimal. */
   sha256: Record<string, string>;
 }

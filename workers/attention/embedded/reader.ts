@@ -5,14 +5,7 @@ import { standings } from '../../../shared/selection.ts';
 import { shortlist } from '../../answer/shortlist.ts';
 import { answerSpan } from '../../answer/span.ts';
 import type { Graph } from './graph.ts';
-import {
-  encodeQuestion,
-  encodeSought,
-  layOut,
-  layOutParts,
-  layOutToAnswer,
-  layOutWindows,
-} from './layout.ts';
+import { encodeQuestion, encodeSought, layOut, layOutParts, layOutToAnswer } from './layout.ts';
 import type { Manifest } from './manifest.ts';
 import { scanWindow } from './scan.ts';
 import type { ReaderTokenizer } from './tokenizer.ts';
@@ -61,22 +54,18 @@ export function createReader(parts: ReaderParts): AttentionBackend & Answerer {
       });
       const [scan, answer] = await Promise.all([parts.scan(), parts.answer()]);
       const standingOf = async (sentences: typeof all) => {
+        const scores = await scanWindow(scan, layOut(idsOf(sentences), lookedFor, manifest));
         const words = counts
           ? scoreLexically(counts, sentences, 0)
           : scoreLexically(lexicalCounts(sought(question, found)), sentences, sentences.length);
-        const standing: number[] = [];
-        for (const window of layOutWindows(idsOf(sentences), lookedFor, manifest)) {
-          const scores = await scanWindow(scan, window);
-          const own = words.scores.slice(standing.length, standing.length + window.lengths.length);
-          standing.push(...standings(scores, manifest.settings, own));
-        }
-        return standing;
+        return standings(scores, manifest.settings, words.scores);
       };
       let chosen = all.map((_, i) => i);
       const budget = manifest.settings.cache_tokens;
       if (all.reduce((sum, { tokens }) => sum + tokens, 0) > budget) {
-        const parts = (sentences: number[][]) => layOutParts(sentences, asked, manifest);
-        chosen = await shortlist(answer, all, parts, await standingOf(all), manifest.answer, budget);
+        const layouts = layOutParts(idsOf(all), asked, manifest);
+        const weight = manifest.answer.shortlist_weight;
+        chosen = await shortlist(answer, all, layouts, await standingOf(all), weight, budget);
       }
       const read = chosen.map((i) => all[i]!);
       const marked = await answerSpan(
